@@ -1,0 +1,377 @@
+// Package mailbox runs the handlers of one socket one at a time, in the order
+// in which their events arrived, without a goroutine while there is nothing
+// to do.
+//
+// Words used here:
+//
+//   - A task is one piece of work: the handlers of one event.
+//   - The turn is the right to run. At most one task of a mailbox has it.
+//   - A task that waits for an answer from its own socket releases the turn and
+//     acquires it again afterwards, before any task that has not yet started.
+//     This is what "await" means in JavaScript, kept to one socket.
+//   - A task that has left the turn for good runs outside.
+//
+// A mailbox starts a goroutine when work arrives and the turn is free; that
+// goroutine runs tasks until none is left, or until it has handed the turn
+// over. A [Group] counts those goroutines for whoever has to wait for them.
+package mailbox
+
+import "sync"
+
+// A Task is one piece of work. Run is called once, while t has the turn.
+type Task interface {
+	Run(t *Turn)
+}
+
+// Owner hears from its mailbox. No lock is held during the call.
+type Owner interface {
+	// Room is called when a mailbox that reported Full is half empty again.
+	Room()
+}
+
+// Policy says what Put does with a mailbox that holds Limit waiting tasks.
+type Policy uint8
+
+const (
+	Block      Policy = iota // take it; the caller stops producing until Room
+	DropOldest               // drop the task that has waited longest
+	DropNewest               // drop the task that was put
+)
+
+// Result is what became of a task that was put.
+type Result struct {
+	// Full: the caller should stop until Owner.Room is called. Only with Block.
+	Full bool
+	// Dropped is the task that was dropped instead of run, if any: the one
+	// that was put, or an older one. A closed mailbox drops what is put.
+	Dropped Task
+}
+
+// A Mailbox belongs to one socket. Init must be called before its first use.
+//
+// mu guards all fields but owner, group and limit, which do not change after
+// Init. Nothing is called while it is held.
+type Mailbox struct {
+	owner Owner
+	group *Group
+	limit int32
+
+	queued  int32 // length of waiting
+	active  int32 // tasks that have started, not ended, and are not outside
+	outside int32 // tasks that run outside of the turn
+	busy    bool  // a task has the turn, or a goroutine is about to give it to one
+	full    bool  // Full was reported and Room is owed
+	closed  bool
+
+	mu      sync.Mutex
+	waiting list // tasks that have not started
+	back    list // turns to be given back, before anything that waits
+	last    *Turn
+}
+
+// A Turn is the place of one task in its mailbox. The zero value is ready for
+// one Put. It must not be copied or used twice.
+//
+// The mutex of its mailbox guards all fields.
+type Turn struct {
+	box  *Mailbox
+	task Task
+	next *Turn
+	wake chan struct{} // closed when the turn is given back
+
+	away    int32 // goroutines of the task between Release and Acquire
+	keep    bool  // never dropped
+	held    bool
+	outside bool
+	done    bool
+}
+
+// Init sets what does not change: limit is how many tasks may wait, and how
+// many may run outside of the turn.
+func (m *Mailbox) Init(limit int, o Owner, g *Group) {
+	m.limit, m.owner, m.group = int32(limit), o, g
+}
+
+// Keep marks the task as one that no policy drops. Call it before Put.
+func (t *Turn) Keep() { t.keep = true }
+
+// Put adds a task at the end. It never waits.
+func (m *Mailbox) Put(t *Turn, task Task, p Policy) (r Result) {
+	t.box, t.task = m, task
+	m.mu.Lock()
+	switch {
+	case m.closed:
+		m.mu.Unlock()
+		return Result{Dropped: task}
+	case m.queued < m.limit || p == Block || t.keep:
+	case p == DropNewest:
+		m.mu.Unlock()
+		return Result{Dropped: task}
+	default:
+		if old := m.waiting.removeFirst(func(u *Turn) bool { return !u.keep }); old != nil {
+			m.queued--
+			r.Dropped = old.task
+		}
+	}
+	m.waiting.push(t)
+	m.queued++
+	if p == Block && m.queued >= m.limit {
+		m.full = true
+		r.Full = true
+	}
+	m.startLocked()
+	m.mu.Unlock()
+	return r
+}
+
+// Close refuses all later tasks. Those that wait are dropped, if drop says so.
+// When all others have ended, those that await something included but not
+// those outside, last is run; it may be nil. A second Close does nothing and
+// returns false.
+func (m *Mailbox) Close(last *Turn, task Task, drop bool) bool {
+	m.mu.Lock()
+	if m.closed {
+		m.mu.Unlock()
+		return false
+	}
+	m.closed = true
+	room := false
+	if drop {
+		m.waiting, m.queued = list{}, 0
+		room, m.full = m.full, false
+	}
+	if last != nil {
+		last.box, last.task = m, task
+		m.last = last
+	}
+	m.startLocked()
+	m.mu.Unlock()
+	if room {
+		m.owner.Room()
+	}
+	return true
+}
+
+// Idle reports whether no task waits, runs or is away.
+func (m *Mailbox) Idle() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !m.busy && m.queued == 0 && m.active == 0 && m.outside == 0 && m.last == nil
+}
+
+// startLocked gives a free turn to the first task that waits.
+func (m *Mailbox) startLocked() {
+	if m.busy || !m.readyLocked() {
+		return
+	}
+	m.busy = true
+	// Started by whoever brings work to a free mailbox; ends when there is no
+	// more, or when the turn was handed over; waited for through the group.
+	m.group.add()
+	go m.run()
+}
+
+// readyLocked reports whether a task may start. As many as limit run outside at
+// most, so that a peer cannot multiply handlers that never end.
+func (m *Mailbox) readyLocked() bool {
+	if m.waiting.first == nil {
+		return m.last != nil && m.active == 0
+	}
+	return m.outside < m.limit || m.closed
+}
+
+// run has the turn. It runs tasks until none is left or the turn is gone.
+func (m *Mailbox) run() {
+	var t *Turn
+	defer func() {
+		// A task that ends its goroutine, as a failed assertion in a test does,
+		// must not take the turn with it.
+		if t != nil && t.finish() {
+			m.mu.Lock()
+			m.passLocked()
+			m.mu.Unlock()
+		}
+		m.group.done()
+	}()
+	for {
+		if t = m.take(); t == nil {
+			return
+		}
+		t.task.Run(t)
+		kept := t.finish()
+		t = nil
+		if !kept {
+			return
+		}
+	}
+}
+
+// take returns the next task with the turn, or nil when the turn was given to
+// another goroutine or to nobody.
+func (m *Mailbox) take() *Turn {
+	m.mu.Lock()
+	if m.back.first != nil || !m.readyLocked() {
+		m.passLocked()
+		m.mu.Unlock()
+		return nil
+	}
+	t := m.waiting.pop()
+	if t == nil {
+		t, m.last = m.last, nil
+	} else {
+		m.queued--
+	}
+	t.held = true
+	m.active++
+	room := m.full && m.queued <= m.limit/2
+	if room {
+		m.full = false
+	}
+	m.mu.Unlock()
+	if room {
+		m.owner.Room()
+	}
+	return t
+}
+
+// passLocked gives the turn to whoever wants it back, else to a new goroutine
+// for what waits, else to nobody.
+func (m *Mailbox) passLocked() {
+	m.busy = false
+	if u := m.back.pop(); u != nil {
+		m.busy = true
+		close(u.wake)
+		return
+	}
+	m.startLocked()
+}
+
+// finish ends the task and reports whether it still had the turn, which then
+// is the caller's.
+func (t *Turn) finish() bool {
+	m := t.box
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t.done {
+		return false
+	}
+	t.done = true
+	if t.outside {
+		m.outside--
+	} else {
+		m.active--
+	}
+	held := t.held
+	t.held = false
+	m.startLocked() // if the turn is free: somebody may have waited for this
+	return held
+}
+
+// Release gives the turn away until Acquire. It does nothing on a nil turn, and
+// when the task has ended or runs outside.
+//
+// Several goroutines of one task may wait at once: the turn is away from the
+// first Release to the last Acquire.
+func (t *Turn) Release() {
+	if t == nil {
+		return
+	}
+	m := t.box
+	m.mu.Lock()
+	t.away++
+	t.dropLocked()
+	m.mu.Unlock()
+}
+
+// Acquire takes back what Release gave away. It waits for the task that has the
+// turn, but for none that has not started.
+func (t *Turn) Acquire() {
+	if t == nil {
+		return
+	}
+	m := t.box
+	m.mu.Lock()
+	t.away--
+	if t.away > 0 || t.done || t.outside || t.held {
+		m.mu.Unlock()
+		return
+	}
+	if !m.busy {
+		m.busy, t.held = true, true
+		m.mu.Unlock()
+		return
+	}
+	t.wake = make(chan struct{})
+	m.back.push(t)
+	m.mu.Unlock()
+	<-t.wake
+	m.mu.Lock()
+	t.held = true
+	if t.away > 0 || t.done || t.outside { // no longer wanted
+		t.dropLocked()
+	}
+	m.mu.Unlock()
+}
+
+// Detach leaves the turn for good, so that the next task can start. It does
+// nothing on a nil turn and when called again.
+func (t *Turn) Detach() {
+	if t == nil {
+		return
+	}
+	m := t.box
+	m.mu.Lock()
+	if !t.done && !t.outside {
+		t.outside = true
+		m.outside++
+		m.active--
+		t.dropLocked()
+		m.startLocked()
+	}
+	m.mu.Unlock()
+}
+
+// dropLocked passes the turn on, if the task has it.
+func (t *Turn) dropLocked() {
+	if t.held {
+		t.held = false
+		t.box.passLocked()
+	}
+}
+
+// list is a queue of turns, linked through Turn.next.
+type list struct{ first, last *Turn }
+
+func (l *list) push(t *Turn) {
+	if l.last == nil {
+		l.first = t
+	} else {
+		l.last.next = t
+	}
+	l.last = t
+}
+
+func (l *list) pop() *Turn {
+	return l.removeFirst(func(*Turn) bool { return true })
+}
+
+// removeFirst takes out the first turn that match accepts.
+func (l *list) removeFirst(match func(*Turn) bool) *Turn {
+	var before *Turn
+	for t := l.first; t != nil; before, t = t, t.next {
+		if !match(t) {
+			continue
+		}
+		if before == nil {
+			l.first = t.next
+		} else {
+			before.next = t.next
+		}
+		if l.last == t {
+			l.last = before
+		}
+		t.next = nil
+		return t
+	}
+	return nil
+}

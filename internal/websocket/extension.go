@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"fmt"
+	"iter"
 	"strconv"
 	"strings"
 )
@@ -43,11 +44,10 @@ func (p DeflateParams) String() string {
 // answered with status 400.
 func NegotiateDeflate(values []string) (p DeflateParams, ok bool, err error) {
 	for _, value := range values {
-		extensions, err := parseExtensions(value)
-		if err != nil {
-			return DeflateParams{}, false, err
-		}
-		for _, e := range extensions {
+		for e, err := range extensions(value) {
+			if err != nil {
+				return DeflateParams{}, false, err
+			}
 			if ok || e.name != deflateName {
 				continue
 			}
@@ -65,11 +65,10 @@ func NegotiateDeflate(values []string) (p DeflateParams, ok bool, err error) {
 // must fail the connection.
 func AcceptDeflate(values []string) (ok bool, err error) {
 	for _, value := range values {
-		extensions, err := parseExtensions(value)
-		if err != nil {
-			return false, err
-		}
-		for _, e := range extensions {
+		for e, err := range extensions(value) {
+			if err != nil {
+				return false, err
+			}
 			if e.name != deflateName {
 				return false, fmt.Errorf("websocket: the server answered with extension %.40q, which was not offered", e.name)
 			}
@@ -144,9 +143,10 @@ func windowBits(p param) (int, error) {
 	return 0, fmt.Errorf("websocket: parameter %s must be 8 to 15, got %.40q", p.name, p.value)
 }
 
+// extension is one element of the header.
 type extension struct {
 	name   string
-	params []param
+	params []param // the first maxParams of them
 }
 
 type param struct {
@@ -154,35 +154,33 @@ type param struct {
 	hasValue    bool
 }
 
-// parseExtensions reads one Sec-WebSocket-Extensions header: extensions joined
-// by commas, each a token and parameters that begin with semicolons; a
-// parameter is a token, or a token, "=" and a token that may be quoted. White
-// space is allowed around each of these, and list elements may be empty.
-// Source: RFC 6455, section 9.1, and RFC 7230, section 7.
-func parseExtensions(value string) ([]extension, error) {
-	s := scanner{rest: value}
-	var list []extension
-	for {
-		for s.take(',') {
-		}
-		if s.rest == "" {
-			return list, nil
-		}
-		e := extension{name: s.token()}
-		for e.name != "" && s.take(';') {
-			p := param{name: s.token()}
-			if p.hasValue = s.take('='); p.hasValue {
-				p.value = s.value()
+// maxParams is one more than permessage-deflate has parameters, so that a list
+// cut off here still has one that is unknown or repeated.
+const maxParams = 5
+
+// extensions reads one Sec-WebSocket-Extensions header: extensions joined by
+// commas, each a token and parameters that begin with semicolons; a parameter
+// is a token, or a token, "=" and a token that may be quoted. White space is
+// allowed around each of these, and list elements may be empty. An error ends
+// the sequence. Source: RFC 6455, section 9.1, and RFC 7230, section 7.
+func extensions(value string) iter.Seq2[extension, error] {
+	return func(yield func(extension, error) bool) {
+		s := scanner{rest: value}
+		for {
+			for s.take(',') {
 			}
-			if p.name == "" || p.hasValue && p.value == "" {
-				return nil, s.error(value)
+			if s.rest == "" {
+				return
 			}
-			e.params = append(e.params, p)
+			e, ok := s.extension()
+			if !ok || s.rest != "" && s.rest[0] != ',' {
+				yield(extension{}, fmt.Errorf("websocket: Sec-WebSocket-Extensions is not a list of extensions at byte %d", len(value)-len(s.rest)))
+				return
+			}
+			if !yield(e, nil) {
+				return
+			}
 		}
-		if e.name == "" || s.rest != "" && s.rest[0] != ',' {
-			return nil, s.error(value)
-		}
-		list = append(list, e)
 	}
 }
 
@@ -190,8 +188,24 @@ func parseExtensions(value string) ([]extension, error) {
 // begin with white space, except before the first.
 type scanner struct{ rest string }
 
-func (s *scanner) error(value string) error {
-	return fmt.Errorf("websocket: Sec-WebSocket-Extensions is not a list of extensions at byte %d", len(value)-len(s.rest))
+// extension reads one list element; ok is false if there is none.
+func (s *scanner) extension() (e extension, ok bool) {
+	if e.name = s.token(); e.name == "" {
+		return e, false
+	}
+	for s.take(';') {
+		p := param{name: s.token()}
+		if p.hasValue = s.take('='); p.hasValue {
+			p.value = s.value()
+		}
+		if p.name == "" || p.hasValue && p.value == "" {
+			return e, false
+		}
+		if len(e.params) < maxParams {
+			e.params = append(e.params, p)
+		}
+	}
+	return e, true
 }
 
 func (s *scanner) skip(n int) { s.rest = strings.TrimLeft(s.rest[n:], " \t") }

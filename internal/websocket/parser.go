@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
@@ -112,9 +113,9 @@ type Parser struct {
 
 	left       int64 // bytes of frame's payload yet to come
 	frame      header
-	frames     int  // of the message in progress, empty ones included
-	message    Kind // Text or Binary while a message is in progress, else None
-	compressed bool // RSV1 was set on its first frame
+	frames     int32 // of the message in progress, empty ones included
+	message    Kind  // Text or Binary while a message is in progress, else None
+	compressed bool  // RSV1 was set on its first frame
 
 	phase   phase
 	headLen uint8
@@ -206,6 +207,7 @@ const maxHeader = 14
 type header struct {
 	op     ws.OpCode
 	fin    bool
+	begun  bool  // some of the payload was read, or all of an empty one
 	offset uint8 // position in key of the next payload byte
 	key    [4]byte
 }
@@ -299,11 +301,11 @@ func (p *Parser) parseHeader(h []byte) (size int, err *ProtocolError) {
 	return size, nil
 }
 
-func (p *Parser) maxFragments() int {
+func (p *Parser) maxFragments() int32 {
 	if p.config.MaxFragments <= 0 {
 		return DefaultMaxFragments
 	}
-	return p.config.MaxFragments
+	return int32(min(p.config.MaxFragments, math.MaxInt32))
 }
 
 func (p *Parser) maxMessage() int64 {
@@ -326,43 +328,42 @@ func (p *Parser) maxWire(compressed bool) int64 {
 }
 
 // readPayload takes the next bytes of the current frame: all that are left of
-// it or all that have arrived. They are unmasked in b only if b is the whole
-// payload of an unfragmented frame.
+// it or all that have arrived. A frame that is there as a whole is used where
+// it lies, unless it is a fragment; anything else goes to buf.
 func (p *Parser) readPayload(b []byte) (Event, *ProtocolError) {
-	first := p.frame.op.IsControl() && len(p.buf) == p.mark || p.frames == 1 && len(p.buf) == 0
+	whole := !p.frame.begun && p.left == int64(len(b))
+	p.frame.begun = true
 	p.left -= int64(len(b))
-	last := p.left == 0
-	if last {
+	done := p.left == 0
+	if done {
 		p.phase = atHeader
 	}
 
 	if p.frame.op.IsControl() {
-		if !first || !last {
-			p.hold(b)
-			if !last {
-				return Event{}, nil
-			}
-			b = p.buf[p.mark:]
-			p.buf = p.buf[:p.mark]
-			if p.message == None {
-				p.buf = nil
-			}
-		} else {
+		if whole {
 			p.unmask(b)
+			return p.control(b)
+		}
+		p.hold(b)
+		if !done {
+			return Event{}, nil
+		}
+		b = p.buf[p.mark:]
+		if p.buf = p.buf[:p.mark]; p.message == None {
+			p.buf = nil
 		}
 		return p.control(b)
 	}
 
-	if first && last && p.frame.fin {
+	if whole && p.frame.fin && p.frames == 1 {
 		p.unmask(b)
 		return p.finish(b)
 	}
 	p.hold(b)
-	end := last && p.frame.fin
-	if p.message == Text && !p.compressed && !p.checkText(end) {
+	if p.message == Text && !p.compressed && !p.checkText() {
 		return Event{}, errText()
 	}
-	if !end {
+	if !done || !p.frame.fin {
 		return Event{}, nil
 	}
 	return p.finish(p.buf)
@@ -389,16 +390,12 @@ func (p *Parser) unmask(b []byte) {
 	}
 }
 
-// checkText reports whether buf can still become, or at the end is, valid UTF-8.
-func (p *Parser) checkText(end bool) bool {
-	cut := len(p.buf)
-	if !end {
-		cut = wholeRunes(p.buf)
-	}
-	// A rune that was cut last time starts at checked.
-	valid := utf8.Valid(p.buf[p.checked:cut])
-	p.checked = cut
-	return valid
+// checkText reports whether buf can still become valid UTF-8. The rune that buf
+// may end in the middle of is left to the next call, or to finish.
+func (p *Parser) checkText() bool {
+	from := p.checked
+	p.checked = wholeRunes(p.buf)
+	return utf8.Valid(p.buf[from:p.checked])
 }
 
 // finish hands out a whole message and forgets it.

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -282,7 +282,8 @@ func parse(t testing.TB, c *Config, deflate bool, chunks ...[]byte) (events []st
 	var p Parser
 	p.Init(c, deflate)
 	for _, chunk := range chunks {
-		b := bytes.Clone(chunk)
+		whole := bytes.Clone(chunk)
+		b := whole
 		for {
 			ev, n, err := p.Next(b)
 			if err != nil {
@@ -307,12 +308,10 @@ func parse(t testing.TB, c *Config, deflate bool, chunks ...[]byte) (events []st
 			}
 			b = b[n:]
 		}
-		clear(chunkTail(b))
+		clear(whole) // the owner reuses its buffer: nothing may be kept of it
 	}
 	return events, 0
 }
-
-func chunkTail(b []byte) []byte { return b[:cap(b)] }
 
 func render(ev Event) string {
 	switch ev.Kind {
@@ -380,4 +379,276 @@ func TestLongMessages(t *testing.T) {
 	}
 }
 
-var _ = runtime.GC
+// A sum of lengths, or a length, that overflows a counter must end the
+// connection, in a parser without a limit too.
+func TestSec_S40_LengthsThatOverflow(t *testing.T) {
+	for _, limit := range []int64{1, 1 << 20, math.MaxInt64 - 1, math.MaxInt64} {
+		for _, role := range []Role{Server, Client} {
+			for _, first := range []byte{fin | bin, bin} {
+				for _, length := range []uint64{math.MaxInt64 - 1, math.MaxInt64, 1 << 63, 1<<63 + 1, math.MaxUint64 - 1, math.MaxUint64} {
+					for _, compressed := range []byte{0, rsv1} {
+						c := &Config{Role: role, MaxMessage: limit, NewInflater: NewInflater}
+						header := frameOf(role, first|compressed, length, 64, "")
+						wire := append(frame(role, bin|compressed, "x"), frameOf(role, cont, length, 64, "")...)
+						for _, stream := range [][]byte{header, wire} {
+							var p Parser
+							p.Init(c, true)
+							ev, n, err := p.Next(slices.Concat(stream, []byte("payload")))
+							if ev.Kind != None || n > len(stream)+len("payload") || p.Buffered() > len("xpayload") {
+								t.Fatalf("limit %d, length %d: got %+v, %d read, %d held", limit, length, ev, n, p.Buffered())
+							}
+							room := uint64(limit)
+							if len(stream) > len(header) {
+								room--
+							}
+							if compressed != 0 {
+								room = uint64(p.maxWire(true)) - (uint64(limit) - room)
+							}
+							if (err != nil) != (length > room) {
+								t.Fatalf("limit %d, length %d: got error %v", limit, length, err)
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestSec_S51_ControlFramesAreSmallAndWhole(t *testing.T) {
+	for _, op := range []byte{closeOp, ping, pong} {
+		for _, wire := range [][]byte{
+			frame(Server, op, ""), frame(Server, op, "x"),
+			frame(Server, fin|op, x(126)),
+			frameOf(Server, fin|op, 126, 16, ""), frameOf(Server, fin|op, 1, 16, ""),
+			frameOf(Server, fin|op, 1<<16, 64, ""), frameOf(Server, fin|op, math.MaxUint64, 64, ""),
+		} {
+			// The first two bytes are enough to tell.
+			if _, code := parse(t, testConfig(Server), false, wire[:2]); code != 1002 {
+				t.Errorf("% x: got %d, want 1002", wire[:2], code)
+			}
+		}
+	}
+}
+
+// The header alone decides, before any payload is there to be held.
+func TestFault_W02_TooLongIsKnownFromTheHeader(t *testing.T) {
+	for _, role := range []Role{Server, Client} {
+		for _, first := range []byte{fin | text, text, fin | bin, bin} {
+			wire := frameOf(role, first, testMaxMessage+1, 0, "")
+			if _, code := parse(t, testConfig(role), false, wire[:10]); code != 1009 {
+				t.Errorf("% x: got %d, want 1009", wire, code)
+			}
+		}
+	}
+	var p Parser
+	p.Init(&Config{}, false)
+	if _, _, err := p.Next(frameOf(Server, fin|bin, DefaultMaxMessage, 0, "")); err != nil {
+		t.Errorf("a message as long as the default limit: %v", err)
+	}
+	p.Init(&Config{}, false)
+	var violation *ProtocolError
+	_, _, err := p.Next(frameOf(Server, fin|bin, DefaultMaxMessage+1, 0, ""))
+	if !errors.As(err, &violation) || violation.Code != 1009 || violation.Error() != "websocket: a message of more than 1000000 bytes (close code 1009)" {
+		t.Errorf("a message longer than the default limit: %v", err)
+	}
+}
+
+// An announced length costs nothing until its bytes arrive.
+func TestFault_W02_MemoryFollowsWhatArrives(t *testing.T) {
+	var p Parser
+	p.Init(&Config{MaxMessage: 1 << 40}, false)
+	wire := frameOf(Server, fin|bin, 1<<39, 0, "")
+	for arrived := 0; arrived < 1<<20; {
+		if ev, n, err := p.Next(wire); ev.Kind != None || n != len(wire) || err != nil {
+			t.Fatalf("after %d bytes: %+v, %d, %v", arrived, ev, n, err)
+		}
+		if p.Buffered() != arrived || cap(p.buf) > 2*arrived {
+			t.Fatalf("%d bytes are held in %d after %d arrived", p.Buffered(), cap(p.buf), arrived)
+		}
+		wire = make([]byte, 1+arrived/3)
+		arrived += len(wire)
+	}
+
+	// A frame's own length bounds the buffer too: no doubling at its end.
+	p.Init(&Config{MaxMessage: 1 << 40}, false)
+	wire = frameOf(Server, fin|bin, 1000, 0, x(999))
+	if p.Next(wire); cap(p.buf) != 1000 {
+		t.Errorf("999 bytes of 1000 are held in %d", cap(p.buf))
+	}
+	if ev, _, err := p.Next([]byte{'y'}); len(ev.Data) != 1000 || err != nil || p.buf != nil {
+		t.Errorf("the last byte made %d bytes, error %v; the buffer is %v", len(ev.Data), err, p.buf)
+	}
+}
+
+func TestSec_S44_TinyFragments(t *testing.T) { TestFault_W03_TinyFragments(t) }
+
+func TestFault_W03_TinyFragments(t *testing.T) {
+	for _, payload := range []string{"", "x"} {
+		var p Parser
+		p.Init(&Config{}, false)
+		wire := frame(Server, bin, payload)
+		frames, code := 0, 0
+		for frames < 300_000 && code == 0 {
+			_, _, err := p.Next(bytes.Clone(wire))
+			if err != nil {
+				code = err.(*ProtocolError).Code
+				break
+			}
+			frames++
+			if cap(p.buf) > 64<<10 {
+				t.Fatalf("%d fragments of %d bytes are held in %d", frames, len(payload), cap(p.buf))
+			}
+			wire = frame(Server, cont, payload)
+		}
+		if frames != DefaultMaxFragments || code != 1008 || p.buf != nil {
+			t.Errorf("fragments of %d bytes ended after %d with %d; the buffer is %v", len(payload), frames, code, p.buf)
+		}
+	}
+}
+
+// Control frames that arrive in pieces share the buffer of the message around
+// them; they must not make it grow.
+func TestFault_W03_SplitPingsInsideAMessage(t *testing.T) {
+	var p Parser
+	p.Init(testConfig(Server), false)
+	p.Next(frame(Server, text, "abc"))
+	for range 10_000 {
+		wire := frame(Server, fin|ping, x(125))
+		p.Next(wire[:50])
+		if ev, _, err := p.Next(wire[50:]); ev.Kind != Ping || string(ev.Data) != x(125) || err != nil {
+			t.Fatalf("got %+v, %v", ev, err)
+		}
+		if cap(p.buf) > 512 || p.Buffered() != 3 {
+			t.Fatalf("%d bytes are held in %d", p.Buffered(), cap(p.buf))
+		}
+	}
+	if ev, _, err := p.Next(frame(Server, fin|cont, "def")); string(ev.Data) != "abcdef" || err != nil {
+		t.Fatalf("got %+v, %v", ev, err)
+	}
+}
+
+func TestWholeMessageIsNotCopied(t *testing.T) {
+	for _, role := range []Role{Server, Client} {
+		for _, payload := range []string{"", "4hello", x(200), x(long64)} {
+			wire := frame(role, fin|text, payload)
+			b := bytes.Clone(wire)
+			var p Parser
+			p.Init(testConfig(role), false)
+			allocs := testing.AllocsPerRun(10, func() {
+				copy(b, wire)
+				ev, n, err := p.Next(b)
+				if ev.Kind != Text || n != len(b) || err != nil || string(ev.Data) != payload {
+					t.Fatalf("got %v, %d, %v", ev.Kind, n, err)
+				}
+				if len(ev.Data) > 0 && &ev.Data[0] != &b[len(b)-len(payload)] {
+					t.Fatal("the message was moved")
+				}
+			})
+			if allocs != 0 {
+				t.Errorf("%d bytes: %v allocations", len(payload), allocs)
+			}
+		}
+	}
+}
+
+// Appending to Data must not write over the frames behind it.
+func TestDataIsClipped(t *testing.T) {
+	var p Parser
+	p.Init(testConfig(Client), false)
+	wire := append(frame(Client, fin|text, "a"), frame(Client, fin|text, "b")...)
+	ev, n, _ := p.Next(wire)
+	_ = append(ev.Data, "overwritten"...)
+	if ev, _, err := p.Next(wire[n:]); string(ev.Data) != "b" || err != nil {
+		t.Errorf("the second message became %q, %v", ev.Data, err)
+	}
+}
+
+// FuzzParser: however the bytes are cut, the events and the error are the same,
+// and what is held never outgrows what has arrived, nor the limits.
+func FuzzParser(f *testing.F) {
+	for i, tc := range parserCases {
+		for _, role := range []Role{Server, Client} {
+			if wire := tc.stream(role); len(wire) < 4096 {
+				f.Add(wire, role == Client, strings.HasPrefix(tc.name, "deflate"), uint64(i))
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, wire []byte, client, deflate bool, seed uint64) {
+		role := Server
+		if client {
+			role = Client
+		}
+		c := &Config{Role: role, MaxMessage: 4096, MaxFragments: 8, NewInflater: NewInflater}
+		want, wantCode := parse(t, c, deflate, wire)
+		got, code := parse(t, c, deflate, slices.Collect(slices.Chunk(wire, 1))...)
+		if !slices.Equal(got, want) || code != wantCode {
+			t.Fatalf("byte by byte %q and %d, whole %q and %d", got, code, want, wantCode)
+		}
+		rng := rand.New(rand.NewPCG(seed, 0))
+		var chunks [][]byte
+		for rest := wire; len(rest) > 0; {
+			n := 1 + rng.IntN(len(rest))
+			chunks, rest = append(chunks, rest[:n]), rest[n:]
+		}
+		got, code = parse(t, c, deflate, chunks...)
+		if !slices.Equal(got, want) || code != wantCode {
+			t.Fatalf("in chunks %q and %d, whole %q and %d", got, code, want, wantCode)
+		}
+
+		var p Parser
+		p.Init(c, deflate)
+		arrived := 0
+		for _, chunk := range chunks {
+			arrived += len(chunk)
+			for b := bytes.Clone(chunk); ; {
+				ev, n, err := p.Next(b)
+				if held := cap(p.buf); held > 2*arrived || held > 2*(int(p.maxWire(true))+maxControl) {
+					t.Fatalf("%d bytes are held in %d after %d arrived", p.Buffered(), held, arrived)
+				}
+				if len(ev.Data) > 4096 {
+					t.Fatalf("a message of %d bytes", len(ev.Data))
+				}
+				if b = b[n:]; ev.Kind == None || err != nil {
+					break
+				}
+			}
+		}
+	})
+}
+
+func BenchmarkNext(b *testing.B) {
+	for _, bc := range []struct {
+		name  string
+		role  Role
+		wire  []byte
+		chunk int
+	}{
+		{"server/32B", Server, frame(Server, fin|text, x(32)), 1 << 20},
+		{"server/1KB", Server, frame(Server, fin|text, x(1024)), 1 << 20},
+		{"server/64KB", Server, frame(Server, fin|text, x(65536)), 1 << 20},
+		{"client/1KB", Client, frame(Client, fin|text, x(1024)), 1 << 20},
+		{"server/ping", Server, frame(Server, fin|ping, ""), 1 << 20},
+		{"server/64KB in 4KB", Server, frame(Server, fin|text, x(65536)), 4096},
+		{"server/1KB in 2 fragments", Server, append(frame(Server, text, x(512)), frame(Server, fin|cont, x(512))...), 1 << 20},
+		{"server/deflate 1KB", Server, frame(Server, fin|rsv1|text, deflated(strings.Repeat(`{"some":"json"}`, 70)[:1024])), 1 << 20},
+	} {
+		b.Run(bc.name, func(b *testing.B) {
+			var p Parser
+			p.Init(&Config{Role: bc.role, NewInflater: NewInflater}, true)
+			buf := make([]byte, len(bc.wire))
+			b.SetBytes(int64(len(bc.wire)))
+			b.ReportAllocs()
+			for b.Loop() {
+				copy(buf, bc.wire)
+				for rest := buf; len(rest) > 0; {
+					_, n, err := p.Next(rest[:min(len(rest), bc.chunk)])
+					if err != nil {
+						b.Fatal(err)
+					}
+					rest = rest[n:]
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,154 @@
+package sioparser
+
+import (
+	"encoding"
+	"encoding/json"
+	"reflect"
+	"sync"
+)
+
+// shape says what values of a type may hold, as far as it decides how they are
+// encoded and decoded. A bit that is not set is a promise; one that is set is
+// a possibility.
+type shape uint8
+
+const (
+	holdsBytes   shape = 1 << iota // a []byte, or a type that is one by another name
+	holdsNamed                     // such a type by another name
+	holdsAny                       // an interface, so: anything
+	holdsNumber                    // a json.Number
+	holdsCustom                    // a type that writes its own JSON
+	holdsNesting                   // no bound on its depth
+)
+
+var shapes sync.Map // reflect.Type to shape; as large as the program has argument types
+
+var (
+	jsonMarshaler   = reflect.TypeFor[json.Marshaler]()
+	textMarshaler   = reflect.TypeFor[encoding.TextMarshaler]()
+	jsonUnmarshaler = reflect.TypeFor[json.Unmarshaler]()
+	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
+	bytesType       = reflect.TypeFor[[]byte]()
+	base64Type      = reflect.TypeFor[Base64]()
+	numberType      = reflect.TypeFor[json.Number]()
+)
+
+// shapeOf returns the shape of t.
+func shapeOf(t reflect.Type) shape {
+	if s, ok := shapes.Load(t); ok {
+		return s.(shape)
+	}
+	s := walkType(t, make(map[reflect.Type]bool))
+	shapes.Store(t, s)
+	return s
+}
+
+// walkType collects the shape of t. seen has true for the types whose walk is
+// under way, false for those done.
+func walkType(t reflect.Type, seen map[reflect.Type]bool) (s shape) {
+	if underWay, ok := seen[t]; ok {
+		if underWay {
+			return holdsNesting
+		}
+		return 0
+	}
+	switch {
+	case t == numberType:
+		return holdsNumber
+	case t == base64Type:
+		return 0
+	case isBytes(t):
+		if t != bytesType {
+			return holdsBytes | holdsNamed
+		}
+		return holdsBytes
+	case implements(t, jsonMarshaler, jsonUnmarshaler):
+		s = holdsCustom | holdsNesting
+	case implements(t, textMarshaler, textUnmarshaler):
+		s = holdsCustom
+	}
+	// What has its methods on the pointer only is written without them where
+	// it cannot be addressed, so its parts count as well.
+	seen[t] = true
+	switch t.Kind() {
+	case reflect.Interface:
+		s |= holdsAny | holdsNesting | holdsCustom
+	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+		s |= walkType(t.Elem(), seen)
+	case reflect.Struct:
+		for f := range t.Fields() {
+			if encoded(f) {
+				s |= walkType(f.Type, seen)
+			}
+		}
+	}
+	seen[t] = false
+	return s
+}
+
+// isBytes reports whether encoding/json would write t as base64.
+func isBytes(t reflect.Type) bool {
+	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8 &&
+		!implements(t.Elem(), jsonMarshaler, textMarshaler) &&
+		!implements(t, jsonMarshaler, textMarshaler) && !implements(t, jsonUnmarshaler, textUnmarshaler)
+}
+
+// implements reports whether t or a pointer to it has the methods of a or b.
+func implements(t, a, b reflect.Type) bool {
+	p := reflect.PointerTo(t)
+	return p.Implements(a) || p.Implements(b)
+}
+
+// encoded reports whether a struct field may appear in JSON.
+func encoded(f reflect.StructField) bool {
+	return (f.IsExported() || f.Anonymous) && f.Tag.Get("json") != "-"
+}
+
+// maxWalk bounds how far findBytes follows a value; a value that is deeper
+// than the encoder admits, or that contains itself, ends there.
+const maxWalk = 4 * DefaultDepth
+
+// findBytes returns which of holdsBytes and holdsNamed are true of a value
+// whose type holds interfaces. It looks only where its type leaves it open. A
+// value that is too deep is ErrDepth.
+func findBytes(v reflect.Value, level int) (found shape, err error) {
+	const all = holdsBytes | holdsNamed
+	if level > maxWalk {
+		return 0, ErrDepth
+	}
+	if !v.IsValid() {
+		return 0, nil
+	}
+	s := shapeOf(v.Type())
+	if found = s & all; s&holdsAny == 0 || found == all {
+		return found, nil
+	}
+	each := func(v reflect.Value) bool {
+		var f shape
+		f, err = findBytes(v, level+1)
+		found |= f
+		return err == nil && found != all
+	}
+	switch v.Kind() {
+	case reflect.Interface, reflect.Pointer:
+		if !v.IsNil() {
+			each(v.Elem())
+		}
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			if !each(v.Index(i)) {
+				break
+			}
+		}
+	case reflect.Map:
+		for m := v.MapRange(); m.Next() && each(m.Value()); {
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if encoded(v.Type().Field(i)) && !each(v.Field(i)) {
+				break
+			}
+		}
+	}
+	return found, err
+}

@@ -1,0 +1,36 @@
+# make run    starts the chat example; needs nothing but Go
+# make test   runs all that continuous integration runs, and installs what it needs for that
+#
+# The steps are in scripts/test; `make fuzz FUZZTIME=1m` runs one of them with another setting.
+
+.PHONY: help run test test-fast lint bench fuzz interop deps clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+run: ## start the chat on 127.0.0.1:3000, or PORT
+	go run ./examples/chat
+
+test: ## everything: format, linters, race, fuzz, benchmarks once, real clients
+	scripts/test all
+
+test-fast: ## build, vet and the Go tests of the core, without the race detector
+	scripts/test fast
+
+lint: ## gofmt, vet, staticcheck, govulncheck
+	scripts/test lint
+
+bench: ## benchmarks with allocations; BENCH=regexp, BENCHTIME=1s
+	scripts/test bench
+
+fuzz: ## each fuzz target for FUZZTIME (10s)
+	scripts/test fuzz
+
+interop: ## the tests against the real JavaScript clients
+	scripts/test interop
+
+deps: ## install what the tests need: npm packages, Chromium, linters
+	scripts/test deps
+
+clean: ## remove what the build and the tests left behind
+	rm -rf build interop/js/node_modules

@@ -28,14 +28,11 @@ const module = "github.com/siogo/sio"
 // Third-party modules are in thirdParty.
 var imports = map[string][]string{
 	// Leaves: parsers, contracts, internals. They know nothing of sessions.
-	"engineio/eioparser":        {},
-	"socketio/sioparser":        {},
-	"socketio/event":            {"socketio/sioparser"},
-	"internal/websocket":        {},
-	"internal/wheel":            {},
-	"internal/rawconn":          {},
-	"internal/archtest":         {},
-	"socketio/internal/mailbox": {},
+	"engineio/eioparser":    {},
+	"socketio/sioparser":    {},
+	"socketio/event":        {"socketio/sioparser"},
+	"internal/...":          {"internal/..."},
+	"socketio/internal/...": {"internal/..."},
 
 	// Servers.
 	"engineio":            {"engineio/eioparser", "internal/..."},
@@ -58,12 +55,12 @@ var imports = map[string][]string{
 // thirdParty are the modules that non-test code of the core may import, and
 // who may import them.
 var thirdParty = map[string][]string{
-	"github.com/gobwas/ws":               {"internal/websocket", "engineio", "engineio/eioclient", "socketio/siotest"},
+	"github.com/gobwas/ws":               {"internal/...", "engineio", "engineio/eioclient", "socketio/siotest"},
 	"github.com/rs/cors":                 {"engineio", "socketio"},
-	"github.com/klauspost/compress":      {"internal/websocket", "engineio", "engineio/eioclient", "socketio"},
+	"github.com/klauspost/compress":      {"internal/...", "engineio", "engineio/eioclient", "socketio"},
 	"github.com/go-json-experiment/json": {"socketio/sioparser", "socketio/event"},
 	"github.com/vmihailenco/msgpack/v5":  {"socketio/sioparser"},
-	"golang.org/x/sys":                   {"internal/rawconn"},
+	"golang.org/x/sys":                   {"internal/..."},
 }
 
 // pure packages reach no network, not even through what they import.

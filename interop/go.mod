@@ -1,0 +1,3 @@
+module github.com/siogo/sio/interop
+
+go 1.26

@@ -1,0 +1,40 @@
+// node run.mjs <suite> <url> <package> <mode>
+//
+// Runs one suite (socketio, engineio, socketio-flood, engineio-flood) with one client package (socket.io-client-2, …)
+// over one mode (polling, websocket, upgrade). Prints one JSON object a line: a result of a scenario, or a request
+// {"control": "restart"}, which is answered by one line of JSON on standard input.
+
+import { createInterface } from "node:readline";
+import { createRequire } from "node:module";
+import { runAll } from "./harness.mjs";
+import * as engineio from "./engineio.mjs";
+import * as socketio from "./socketio.mjs";
+
+const [suiteName, url, packageName, mode] = process.argv.slice(2);
+const [layer, kind] = suiteName.split("-");
+const suite = { socketio, engineio }[layer];
+
+const loaded = createRequire(import.meta.url)(packageName);
+const environment = {
+  io: loaded.io ?? loaded,
+  Socket: loaded.Socket,
+  generation: Number(packageName.match(/-(\d)$/)[1]),
+  url,
+  mode,
+  control,
+};
+
+const print = (line) => process.stdout.write(JSON.stringify(line) + "\n");
+
+const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+async function control(request) {
+  print({ control: request });
+  return JSON.parse((await answers.next()).value);
+}
+
+const scenarios = kind === "flood"
+  ? { flood: (context) => suite.flood(context, { upgrades: 100, n: 1000 }) }
+  : suite.scenarios;
+await runAll(scenarios, () => suite.newContext(environment), print);
+print({ done: true });
+process.exit(0); // whatever a client left behind (timers of old releases) must not keep this process alive

@@ -1,0 +1,44 @@
+package interop
+
+import (
+	"testing"
+	"time"
+)
+
+var (
+	socketClients = []string{"socket.io-client-2", "socket.io-client-3", "socket.io-client-4"}
+	engineClients = []string{"engine.io-client-3", "engine.io-client-6"}
+	modes         = []string{"polling", "websocket", "upgrade"}
+)
+
+// runMatrix runs each client over each mode, in Node and in Chromium, against
+// a server of its own.
+func runMatrix(t *testing.T, start func(*testing.T) target) {
+	run := func(name, script, suite, client, mode string) {
+		t.Run(name+"/"+client+"/"+mode, func(t *testing.T) {
+			t.Parallel()
+			runSuite(t, start(t), script, suite, client, mode)
+		})
+	}
+	for _, mode := range modes {
+		for _, client := range socketClients {
+			run("Node", "run.mjs", "socketio", client, mode)
+		}
+		for _, client := range engineClients {
+			run("Node", "run.mjs", "engineio", client, mode)
+		}
+		run("Chromium", "browser.mjs", "socketio", "socket.io-client-4", mode)
+	}
+	// 1,000 numbered messages each way through each of 100 upgrades, on loopback
+	// and over a distance.
+	for suite, client := range map[string]string{
+		"engineio-flood": "engine.io-client-6",
+		"socketio-flood": "socket.io-client-4",
+	} {
+		run("Flood", "run.mjs", suite, client, "upgrade")
+		t.Run("DistantFlood/"+client, func(t *testing.T) {
+			t.Parallel()
+			runSuite(t, far(t, start(t), 5*time.Millisecond), "run.mjs", suite, client, "upgrade")
+		})
+	}
+}

@@ -1,0 +1,289 @@
+package engineio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestPollingRevision4(t *testing.T) {
+	r := newEchoRig(t, Options{})
+	status, body, head := r.do("GET", "transport=polling&EIO=4", "", "")
+	if status != 200 || !regexp.MustCompile(`^0\{"sid":"[\w-]{20}","upgrades":\["websocket"\],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000\}$`).MatchString(body) {
+		t.Fatalf("handshake: %d %q", status, body)
+	}
+	if got := head.Get("Content-Type"); got != "text/plain; charset=UTF-8" {
+		t.Errorf("Content-Type %q", got)
+	}
+	if got := head.Get("Cache-Control"); got != "no-store" {
+		t.Errorf("Cache-Control %q", got)
+	}
+	<-r.opened
+	p := r.polling("4")
+	p.post("4hello\x1ebAQID\x1e4€")
+	if got, want := p.get(), "4hello\x1ebAQID\x1e4€"; got != want {
+		t.Errorf("echo %q, want %q", got, want)
+	}
+	p.post("1")
+	if got := p.rec.reason(t); got != ReasonTransportClose {
+		t.Errorf("reason %q", got)
+	}
+}
+
+func TestPollingRevision3(t *testing.T) {
+	r := newEchoRig(t, Options{})
+	status, body := r.get("transport=polling&EIO=3")
+	// The very handshake of a 2.x server.
+	if status != 200 || !regexp.MustCompile(`^96:0\{"sid":"[\w-]{20}","upgrades":\["websocket"\],"pingInterval":25000,"pingTimeout":5000\}$`).MatchString(body) {
+		t.Fatalf("handshake: %d %q", status, body)
+	}
+	<-r.opened
+	p := r.polling("3")
+	p.post("6:4hello3:4😀10:b4AQIDBAUG")
+	if got, want := p.get(), "\x00\x06\xff4hello"+"\x00\x05\xff4😀"+"\x01\x07\xff\x04\x01\x02\x03\x04\x05\x06"; got != want {
+		t.Errorf("echo %q, want %q", got, want)
+	}
+	p.post("1:2")
+	if got := p.get(); got != "1:3" {
+		t.Errorf("pong %q", got)
+	}
+}
+
+// A client that says goodbye has its parked poll answered with a noop.
+func TestGoodbyeOverPolling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newMemRig(t, Options{})
+		p := r.polling("3")
+		waiting := p.goGet()
+		synctest.Wait()
+		p.post("1:1")
+		if got := <-waiting; got != "1:6" {
+			t.Errorf("parked poll answered %q, want a noop", got)
+		}
+		if got := p.rec.reason(t); got != ReasonTransportClose {
+			t.Errorf("reason %q", got)
+		}
+	})
+}
+
+func TestRevision3Base64(t *testing.T) {
+	r := newEchoRig(t, Options{})
+	p := r.polling("3&b64=1")
+	p.post("10:b4AQIDBAUG")
+	if got, want := p.get(), "10:b4AQIDBAUG"; got != want {
+		t.Errorf("echo %q, want %q", got, want)
+	}
+}
+
+func TestWebSocketBothRevisions(t *testing.T) {
+	for _, eio := range []string{"3", "4"} {
+		r := newEchoRig(t, Options{})
+		w, rec := r.websocket(eio)
+		w.text("4hello", "4")
+		w.expect("4hello", "4")
+		if eio == "3" {
+			w.binary("\x04abc")
+			w.expect("bin:\x04abc")
+			w.text("2", "2probe")
+			w.expect("3", "3probe")
+		} else {
+			w.binary("abc")
+			w.expect("bin:abc")
+		}
+		w.text("bAQID") // base64 in revision 4
+		if eio == "4" {
+			w.expect("bin:\x01\x02\x03")
+			w.raw([]byte{0x88, 0x80, 0, 0, 0, 0})
+			w.expect("close:1005")
+			if got := rec.reason(t); got != ReasonTransportClose {
+				t.Errorf("reason %q", got)
+			}
+		} else {
+			w.expect("close:1002")
+			if got := rec.reason(t); got != ReasonParseError {
+				t.Errorf("reason %q", got)
+			}
+		}
+	}
+}
+
+// What Open sends travels with the handshake.
+func TestOpenSends(t *testing.T) {
+	hello := func(s *Session) Handler {
+		s.Send(NewMessage([]byte("0"), false))
+		return &recorder{Session: s, closed: make(chan *CloseError, 1)}
+	}
+	r := newRig(t, Options{Open: hello})
+	if _, body := r.get("transport=polling&EIO=3"); !strings.HasPrefix(body, "96:0{") || !strings.HasSuffix(body, "}2:40") {
+		t.Errorf("revision 3: %q", body)
+	}
+	if _, body := r.get("transport=polling&EIO=4"); !strings.HasSuffix(body, "}\x1e40") {
+		t.Errorf("revision 4: %q", body)
+	}
+	w := r.upgrade("transport=websocket&EIO=4")
+	w.read()
+	w.expect("40")
+}
+
+func TestOpenRefuses(t *testing.T) {
+	r := newRig(t, Options{Open: func(*Session) Handler { return nil }})
+	if status, body := r.get("transport=polling&EIO=4"); status != 403 || body != `{"code":4,"message":"Forbidden"}` {
+		t.Errorf("polling: %d %q", status, body)
+	}
+	r.upgrade("transport=websocket&EIO=4").expect("close:1005")
+	if n := r.srv.Len(); n != 0 {
+		t.Errorf("%d sessions are left", n)
+	}
+}
+
+func TestUpgrade(t *testing.T) {
+	for _, eio := range []string{"3", "4"} {
+		r := newEchoRig(t, Options{})
+		p := r.polling(eio)
+		encode := func(s string) string {
+			if eio == "3" {
+				return fmt.Sprintf("%d:%s", len(s), s)
+			}
+			return s
+		}
+		waiting := p.goGet()
+		w := r.upgrade("transport=websocket&EIO=" + eio + "&sid=" + p.sid)
+		w.text("2probe")
+		w.expect("3probe")
+		if got := <-waiting; got != encode("6") {
+			t.Errorf("parked poll answered %q, want a noop", got)
+		}
+		// Until the switch, polling carries everything.
+		p.rec.Send(NewMessage([]byte("still polling"), false))
+		if got := p.get(); got != encode("4still polling") {
+			t.Errorf("poll during the upgrade answered %q", got)
+		}
+		if got := p.get(); got != encode("6") {
+			t.Errorf("empty poll during the upgrade answered %q, want a noop", got)
+		}
+		p.rec.Send(NewMessage([]byte("held"), false))
+		if got := p.rec.Transport(); got != Polling {
+			t.Errorf("transport %q before the switch", got)
+		}
+		w.text("5", "4hi")
+		w.expect("4held", "4hi")
+		if got := p.rec.Transport(); got != WebSocket {
+			t.Errorf("transport %q after the switch", got)
+		}
+		if status, body := r.get(p.query); status != 400 || body != `{"code":3,"message":"Bad request"}` {
+			t.Errorf("poll after the upgrade: %d %q", status, body)
+		}
+	}
+}
+
+func TestCloseInEveryState(t *testing.T) {
+	t.Run("poll parked", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p := newMemRig(t, Options{}).polling("4")
+			waiting := p.goGet()
+			synctest.Wait()
+			p.rec.Close()
+			if got := <-waiting; got != "1" {
+				t.Errorf("parked poll answered %q, want a close", got)
+			}
+			if got := p.rec.reason(t); got != ReasonForcedClose {
+				t.Errorf("reason %q", got)
+			}
+		})
+	})
+	r := newRig(t, Options{})
+	t.Run("no poll, messages queued", func(t *testing.T) {
+		p := r.polling("4")
+		p.rec.Send(NewMessage([]byte("a"), false), NewMessage([]byte("b"), false))
+		p.rec.Close()
+		if err := p.rec.Send(NewMessage([]byte("c"), false)); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Send after Close: %v", err)
+		}
+		if got := p.get(); got != "4a\x1e4b\x1e1" {
+			t.Errorf("last poll answered %q", got)
+		}
+		p.rec.reason(t)
+		if status, body := r.get(p.query); status != 400 || !strings.Contains(body, `"code":1`) {
+			t.Errorf("poll after the close: %d %q", status, body)
+		}
+	})
+	t.Run("websocket", func(t *testing.T) {
+		w, rec := r.websocket("4")
+		rec.Send(NewMessage([]byte("a"), false))
+		rec.Close()
+		w.expect("4a", "close:1005")
+		if got := rec.reason(t); got != ReasonForcedClose {
+			t.Errorf("reason %q", got)
+		}
+	})
+	t.Run("while probing", func(t *testing.T) {
+		p := r.polling("4")
+		w := r.upgrade("transport=websocket&EIO=4&sid=" + p.sid)
+		w.text("2probe")
+		w.expect("3probe")
+		p.rec.Send(NewMessage([]byte("a"), false))
+		p.rec.Close()
+		if got := p.get(); got != "4a\x1e1" {
+			t.Errorf("last poll answered %q", got)
+		}
+		w.expect("close:1005")
+		p.rec.reason(t)
+	})
+	t.Run("abort", func(t *testing.T) {
+		w, rec := r.websocket("4")
+		rec.Abort(ReasonParseError, errors.New("nonsense"))
+		w.expect("close:1002")
+		if err := <-rec.closed; err.Reason != ReasonParseError || err.Err == nil {
+			t.Errorf("closed with %v", err)
+		}
+	})
+}
+
+func TestShutdownIsOrderly(t *testing.T) {
+	r := newRig(t, Options{})
+	p := r.polling("4")
+	w, rec := r.websocket("4")
+	p.rec.Send(NewMessage([]byte("bye"), false))
+	rec.Send(NewMessage([]byte("bye"), false))
+	done := make(chan error, 1)
+	go func() { done <- r.srv.Shutdown(context.Background()) }()
+	w.expect("4bye", "close:1005")
+	w.raw([]byte{0x88, 0x80, 0, 0, 0, 0})
+	if got := p.get(); got != "4bye\x1e1" {
+		t.Errorf("last poll answered %q", got)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+	if p.rec.reason(t) != ReasonServerShutdown || rec.reason(t) != ReasonServerShutdown {
+		t.Error("wrong reason")
+	}
+	if status, body := r.get("transport=polling&EIO=4"); status != 503 {
+		t.Errorf("handshake after Shutdown: %d %q", status, body)
+	}
+	if err := r.srv.Shutdown(context.Background()); err != nil {
+		t.Errorf("second Shutdown: %v", err)
+	}
+}
+
+func TestShutdownEndsWithItsContext(t *testing.T) {
+	r := newRig(t, Options{})
+	p := r.polling("4") // never polls again
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	if err := r.srv.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Shutdown: %v", err)
+	}
+	if got := p.rec.reason(t); got != ReasonServerShutdown {
+		t.Errorf("reason %q", got)
+	}
+	if n := r.srv.Len(); n != 0 {
+		t.Errorf("%d sessions are left", n)
+	}
+}

@@ -1,0 +1,133 @@
+package engineio
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/siogo/sio/engineio/eioparser"
+)
+
+// A Handshake is what is known of the request that began a session. It is
+// immutable. The request itself is not kept: headers are stored in a compact
+// form, since a server keeps one of these per client.
+type Handshake struct {
+	path       string
+	query      string
+	header     string // "Name: value\n" lines
+	host       string
+	remoteAddr string
+	time       time.Time
+	secure     bool
+	ctx        context.Context
+}
+
+func newHandshake(r *http.Request) *Handshake {
+	return &Handshake{
+		path:       strings.Clone(r.URL.Path),
+		query:      strings.Clone(r.URL.RawQuery),
+		header:     packHeader(r.Header),
+		host:       r.Host,
+		remoteAddr: r.RemoteAddr,
+		time:       time.Now(),
+		secure:     r.TLS != nil,
+		ctx:        context.WithoutCancel(r.Context()),
+	}
+}
+
+// Header returns the request's headers, decoded anew at each call; the caller
+// owns the result.
+func (h *Handshake) Header() http.Header { return unpackHeader(h.header) }
+
+// URL returns the request's path and query; the caller owns the result.
+func (h *Handshake) URL() *url.URL {
+	return &url.URL{Path: h.path, RawQuery: h.query}
+}
+
+// Query returns the query parameters, decoded anew at each call; the caller
+// owns the result. Pairs that cannot be decoded are left out.
+func (h *Handshake) Query() url.Values {
+	v, _ := url.ParseQuery(h.query)
+	return v
+}
+
+// Host returns the host the client asked for.
+func (h *Handshake) Host() string { return h.host }
+
+// RemoteAddr returns the address of the peer, "host:port".
+func (h *Handshake) RemoteAddr() string { return h.remoteAddr }
+
+// Time returns when the handshake was received.
+func (h *Handshake) Time() time.Time { return h.time }
+
+// Secure reports whether the client came over TLS that ended in this process.
+func (h *Handshake) Secure() bool { return h.secure }
+
+// Context returns the values of the request's context. It is never cancelled.
+func (h *Handshake) Context() context.Context { return h.ctx }
+
+// packHeader writes headers as lines. Names and values cannot contain line
+// breaks: net/http refuses such requests.
+func packHeader(h http.Header) string {
+	n := 0
+	for name, values := range h {
+		for _, v := range values {
+			n += len(name) + len(v) + 2
+		}
+	}
+	var b strings.Builder
+	b.Grow(n)
+	for name, values := range h {
+		for _, v := range values {
+			b.WriteString(name)
+			b.WriteByte(':')
+			b.WriteString(v)
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
+
+func unpackHeader(s string) http.Header {
+	h := make(http.Header)
+	for line := range strings.Lines(s) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
+		h[name] = append(h[name], value)
+	}
+	return h
+}
+
+// newID returns a session id: 15 random bytes as 20 characters of base64url.
+func newID() string {
+	var b [15]byte
+	rand.Read(b[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// openPacket is the packet that begins a session. In revision 3 it has the
+// keys that servers of that generation sent, and no more.
+func (s *Session) openPacket(upgrades bool) *Message {
+	c := s.srv.cfg
+	b := make([]byte, 0, 160)
+	b = append(b, `{"sid":`...)
+	b = strconv.AppendQuote(b, s.id)
+	b = append(b, `,"upgrades":[`...)
+	if upgrades {
+		b = append(b, `"websocket"`...)
+	}
+	b = append(b, `],"pingInterval":`...)
+	b = strconv.AppendInt(b, c.PingInterval.Milliseconds(), 10)
+	b = append(b, `,"pingTimeout":`...)
+	b = strconv.AppendInt(b, s.pingTimeout().Milliseconds(), 10)
+	if s.rev != eioparser.V3 {
+		b = append(b, `,"maxPayload":`...)
+		b = strconv.AppendInt(b, c.MaxPayload, 10)
+	}
+	b = append(b, '}')
+	return newPacket(eioparser.Open, string(b))
+}

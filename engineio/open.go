@@ -1,0 +1,190 @@
+package engineio
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/siogo/sio/internal/rawconn"
+	"github.com/siogo/sio/internal/websocket"
+)
+
+// newSession makes a session for a handshake that passed all checks.
+func (srv *Server) newSession(r *http.Request, q query) (*Session, *RequestError) {
+	s := &Session{
+		srv: srv,
+		id:  newID(),
+		rev: q.revision(),
+		b64: q.b64,
+		hs:  newHandshake(r),
+	}
+	if err := srv.add(s); err != nil {
+		return nil, &RequestError{Code: CodeBadRequest, Message: "server is shutting down", Err: err}
+	}
+	return s, nil
+}
+
+// open begins the session: the open packet, then whatever the application has
+// to say at once. It reports false when the application does not want it.
+func (s *Session) open(upgrades bool) bool {
+	s.mu.Lock()
+	s.delivering = true // a handler that ends the session at once is told so after Open
+	s.enqueueLocked(s.openPacket(upgrades))
+	s.mu.Unlock()
+
+	h := s.srv.cfg.Open(s)
+
+	s.mu.Lock()
+	if h == nil && s.state != closed {
+		s.delivering = false
+		s.finishLocked(&CloseError{Reason: ReasonForcedClose})
+		return false
+	}
+	s.handler = h
+	if s.state == closed {
+		s.deliveredLocked()
+		return false
+	}
+	s.state = open
+	s.startHeartbeatLocked()
+	transport := Polling
+	if s.ws != nil {
+		transport = WebSocket
+	}
+	alive := s.deliveredLocked()
+	s.srv.log(s, "session opened", "transport", transport)
+	return alive
+}
+
+// openPolling answers a handshake over polling.
+func (srv *Server) openPolling(w http.ResponseWriter, r *http.Request, q query) {
+	s, refusal := srv.newSession(r, q)
+	if refusal != nil {
+		srv.refuse(w, r, refusal)
+		return
+	}
+	if !s.open(srv.cfg.websocket && !srv.cfg.DisableUpgrades && !q.jsonp) {
+		srv.refuse(w, r, requestError(CodeForbidden, "the application closed the session in its handshake"))
+		return
+	}
+	s.answerPoll(w, r, q)
+}
+
+// serveWebSocket answers a request for a WebSocket: a handshake when s is nil,
+// else an upgrade of s. It takes the connection from the HTTP server and
+// returns; the connection's reader goes on by itself.
+func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, q query, s *Session) {
+	if status, err := checkWebSocket(r); err != nil {
+		w.Header().Set("Sec-WebSocket-Version", "13")
+		w.Header().Set("Connection", "close")
+		http.Error(w, err.Error(), status)
+		return
+	}
+	handshake := s == nil
+	if handshake {
+		var refusal *RequestError
+		if s, refusal = srv.newSession(r, q); refusal != nil {
+			srv.refuse(w, r, refusal)
+			return
+		}
+	}
+	c, err := srv.hijack(w, r, s)
+	if err != nil {
+		srv.cfg.Logger.ErrorContext(r.Context(), "upgrade failed", "err", err)
+		http.Error(w, "the server cannot take over this connection", http.StatusInternalServerError)
+		if handshake {
+			srv.remove(s)
+		}
+		return
+	}
+	switch {
+	case handshake:
+		s.mu.Lock()
+		c.bindLocked()
+		s.mu.Unlock()
+		if s.open(false) {
+			s.mu.Lock()
+			s.flushLocked()
+		} else {
+			c.close(closeNone, "")
+		}
+	case !srv.cfg.DisableUpgrades && s.startProbe(c):
+		s.mu.Lock()
+		c.flushLocked()
+	default: // upgraded already, or about to be, or gone
+		c.close(closeNone, "")
+	}
+	go c.read() // ends with the connection; Server.Shutdown waits for it
+}
+
+// checkWebSocket checks the client's side of the opening handshake, RFC 6455
+// section 4.2.1.
+func checkWebSocket(r *http.Request) (status int, err error) {
+	key := r.Header["Sec-Websocket-Key"]
+	switch {
+	case r.Method != http.MethodGet:
+		return http.StatusBadRequest, fmt.Errorf("expected an upgrade with GET, got %s", r.Method)
+	case !r.ProtoAtLeast(1, 1):
+		return http.StatusBadRequest, fmt.Errorf("expected HTTP/1.1, got %s", r.Proto)
+	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
+		return http.StatusBadRequest, errors.New("an upgrade request must not have a body")
+	case !headerHas(r.Header, "Sec-Websocket-Version", "13"):
+		return http.StatusUpgradeRequired, fmt.Errorf("expected WebSocket version 13, got %.40q", r.Header.Get("Sec-Websocket-Version"))
+	case len(key) != 1 || !isKey(key[0]):
+		return http.StatusBadRequest, errors.New("expected one Sec-WebSocket-Key of 16 bytes in base64")
+	}
+	return 0, nil
+}
+
+func isKey(s string) bool {
+	b, err := base64.StdEncoding.Strict().DecodeString(s)
+	return err == nil && len(b) == 16 && len(s) == 24
+}
+
+// hijack takes the connection over. The 101 waits in the queue of c, so that
+// it leaves in one write with whatever the session has to say first.
+func (srv *Server) hijack(w http.ResponseWriter, r *http.Request, s *Session) (*wsConn, error) {
+	nc, rw, err := http.NewResponseController(w).Hijack()
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil, fmt.Errorf("engineio: the response writer, a %T, hides the connection: mount the server outside of whatever wraps it (http.TimeoutHandler does)", w)
+	}
+	if err != nil {
+		return nil, err
+	}
+	nc.SetDeadline(time.Time{}) // the HTTP server's deadlines were for the request
+	var early []byte
+	if n := rw.Reader.Buffered(); n > 0 {
+		early = make([]byte, n)
+		io.ReadFull(rw.Reader, early) // cannot fail: the bytes are there
+	}
+	c := &wsConn{s: s, conn: rawconn.New(nc, early)}
+	c.parser.Init(srv.frames, false)
+	c.control = []*Message{newRaw(switchingProtocols(w.Header(), r.Header.Get("Sec-Websocket-Key")))}
+	srv.addConn(c)
+	return c, nil
+}
+
+// switchingProtocols returns the 101 answer, with the headers that were set on
+// the way to here.
+func switchingProtocols(h http.Header, key string) []byte {
+	b := make([]byte, 0, 256)
+	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	b = append(b, websocket.AcceptKey(key)...)
+	b = append(b, "\r\n"...)
+	if len(h) > 0 {
+		var buf headerBuffer
+		h.Write(&buf) // cannot fail: it writes to memory
+		b = append(b, buf...)
+	}
+	return append(b, "\r\n"...)
+}
+
+type headerBuffer []byte
+
+func (b *headerBuffer) Write(p []byte) (int, error) {
+	*b = append(*b, p...)
+	return len(p), nil
+}

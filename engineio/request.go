@@ -1,0 +1,264 @@
+package engineio
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/siogo/sio/engineio/eioparser"
+)
+
+const levelDebug = slog.LevelDebug
+
+// query is what the protocol takes from the query of a request. Of a key that
+// comes several times, the last value counts. Other keys are not decoded.
+type query struct {
+	eio, transport, sid, j string
+	b64, jsonp             bool
+}
+
+func parseQuery(raw string) query {
+	var q query
+	for pair := range strings.SplitSeq(raw, "&") {
+		key, value, _ := strings.Cut(pair, "=")
+		switch key {
+		case "EIO":
+			q.eio = unescape(value)
+		case "transport":
+			q.transport = unescape(value)
+		case "sid":
+			q.sid = unescape(value)
+		case "b64":
+			q.b64 = value != ""
+		case "j":
+			q.j, q.jsonp = unescape(value), true
+		}
+	}
+	return q
+}
+
+// unescape decodes a query value; one that cannot be decoded is taken as it
+// stands, and will match nothing.
+func unescape(s string) string {
+	if u, err := url.QueryUnescape(s); err == nil {
+		return u
+	}
+	return s
+}
+
+func unescapeForm(s string) (string, error) {
+	u, err := url.QueryUnescape(s)
+	if err != nil {
+		return "", fmt.Errorf("expected a URL-encoded form: %w", err)
+	}
+	return u, nil
+}
+
+// revision returns the protocol revision a client asks for: 4, or, as the
+// reference has it, 3 for anything else.
+func (q *query) revision() eioparser.Revision {
+	if q.eio == "4" {
+		return eioparser.V4
+	}
+	return eioparser.V3
+}
+
+// Codes of refused requests, as the protocol has them.
+const (
+	CodeTransportUnknown    = 0
+	CodeSessionUnknown      = 1
+	CodeBadHandshakeMethod  = 2
+	CodeBadRequest          = 3
+	CodeForbidden           = 4
+	CodeUnsupportedProtocol = 5
+)
+
+var codeMessages = [...]string{
+	CodeTransportUnknown:    "Transport unknown",
+	CodeSessionUnknown:      "Session ID unknown",
+	CodeBadHandshakeMethod:  "Bad handshake method",
+	CodeBadRequest:          "Bad request",
+	CodeForbidden:           "Forbidden",
+	CodeUnsupportedProtocol: "Unsupported protocol version",
+}
+
+// A RequestError says why a request was refused. Code and Message go to the
+// client; Err does not.
+type RequestError struct {
+	Code    int
+	Message string
+	Err     error
+}
+
+func (e *RequestError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("engineio: request refused: %s (code %d): %v", e.Message, e.Code, e.Err)
+	}
+	return fmt.Sprintf("engineio: request refused: %s (code %d)", e.Message, e.Code)
+}
+
+// Unwrap returns Err.
+func (e *RequestError) Unwrap() error { return e.Err }
+
+func requestError(code int, format string, args ...any) *RequestError {
+	return &RequestError{Code: code, Message: codeMessages[code], Err: fmt.Errorf(format, args...)}
+}
+
+func unknownSession(id string) *RequestError {
+	return requestError(CodeSessionUnknown, "no session %.24q is known here", id)
+}
+
+func transportMismatch(got, want string) *RequestError {
+	return requestError(CodeBadRequest, "the request is for transport %q and the session uses %q", got, want)
+}
+
+// matches reports whether the path of a request is the server's.
+func (srv *Server) matches(path string) bool {
+	own := srv.cfg.Path
+	if srv.cfg.PathPrefix {
+		return strings.HasPrefix(path, own)
+	}
+	return path == own || len(path) == len(own)-1 && own[:len(path)] == path
+}
+
+// serve handles a request that is for this server.
+func (srv *Server) serve(w http.ResponseWriter, r *http.Request) {
+	q := parseQuery(r.URL.RawQuery)
+	upgrade := isUpgrade(r)
+	s, refusal := srv.verify(r, &q, upgrade)
+	if refusal != nil {
+		srv.refuse(w, r, refusal)
+		return
+	}
+	switch {
+	case upgrade:
+		srv.serveWebSocket(w, r, q, s)
+	case s == nil:
+		srv.openPolling(w, r, q)
+	case r.Method == http.MethodGet:
+		s.servePoll(w, r, q)
+	case r.Method == http.MethodPost:
+		s.servePost(w, r, q)
+	default:
+		w.Header().Set("Allow", "GET, POST")
+		w.WriteHeader(http.StatusMethodNotAllowed)
+	}
+}
+
+// verify checks a request in the order of the reference. It returns the
+// session it is for, or nil for a handshake.
+func (srv *Server) verify(r *http.Request, q *query, upgrade bool) (*Session, *RequestError) {
+	switch q.transport {
+	case Polling:
+		if !srv.cfg.polling && q.sid == "" || !srv.cfg.polling && !upgrade {
+			return nil, requestError(CodeTransportUnknown, "transport %q is not enabled", q.transport)
+		}
+	case WebSocket:
+		if !srv.cfg.websocket {
+			return nil, requestError(CodeTransportUnknown, "transport %q is not enabled", q.transport)
+		}
+	default:
+		return nil, requestError(CodeTransportUnknown, "expected transport polling or websocket, got %.40q", q.transport)
+	}
+	if strings.ContainsFunc(r.Header.Get("Origin"), isControl) {
+		return nil, requestError(CodeBadRequest, "the Origin header contains control characters")
+	}
+	if upgrade && q.transport != WebSocket {
+		return nil, requestError(CodeBadRequest, "an upgrade to WebSocket was asked for with transport %q", q.transport)
+	}
+	if q.sid != "" {
+		return srv.verifySession(q, upgrade)
+	}
+	if r.Method != http.MethodGet {
+		return nil, requestError(CodeBadHandshakeMethod, "expected a handshake with GET, got %s", r.Method)
+	}
+	if q.transport == WebSocket && !upgrade {
+		return nil, requestError(CodeBadRequest, "transport websocket was asked for without an upgrade")
+	}
+	if q.revision() == eioparser.V3 && srv.cfg.DisableRevision3 {
+		return nil, requestError(CodeUnsupportedProtocol, "expected EIO=4, got %.40q", q.eio)
+	}
+	if allow := srv.cfg.AllowRequest; allow != nil {
+		if err := allow(r); err != nil {
+			return nil, &RequestError{Code: CodeForbidden, Message: err.Error(), Err: err}
+		}
+	}
+	return nil, nil
+}
+
+func (srv *Server) verifySession(q *query, upgrade bool) (*Session, *RequestError) {
+	s := srv.lookup(q.sid)
+	if s == nil {
+		return nil, unknownSession(q.sid)
+	}
+	if current := s.Transport(); !upgrade && current != q.transport {
+		return nil, transportMismatch(q.transport, current)
+	}
+	if q.revision() != s.rev {
+		return nil, requestError(CodeBadRequest, "the request is for revision %d and the session speaks %d", q.revision(), s.rev)
+	}
+	return s, nil
+}
+
+func isControl(r rune) bool { return r < 0x20 && r != '\t' || r == 0x7F }
+
+// isUpgrade reports whether the request asks for a WebSocket.
+func isUpgrade(r *http.Request) bool {
+	return headerHas(r.Header, "Connection", "upgrade") && headerHas(r.Header, "Upgrade", "websocket")
+}
+
+// headerHas reports whether a list-valued header contains the token, in any
+// case.
+func headerHas(h http.Header, name, token string) bool {
+	return slices.ContainsFunc(h[name], func(v string) bool {
+		for t := range strings.SplitSeq(v, ",") {
+			if strings.EqualFold(strings.TrimSpace(t), token) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// refuse answers a refused request: with JSON, or, when it asked for a
+// WebSocket, with plain text, as the reference does.
+func (srv *Server) refuse(w http.ResponseWriter, r *http.Request, e *RequestError) {
+	if srv.cfg.Logger.Enabled(r.Context(), levelDebug) {
+		srv.cfg.Logger.DebugContext(r.Context(), "request refused", "code", e.Code, "message", e.Message, "err", e.Err, "remote", r.RemoteAddr)
+	}
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	if errors.Is(e.Err, ErrServerClosed) {
+		h.Set("Connection", "close")
+		http.Error(w, e.Message, http.StatusServiceUnavailable)
+		return
+	}
+	if isUpgrade(r) {
+		h.Set("Connection", "close")
+		h.Set("Content-Type", "text/html")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Length", strconv.Itoa(len(e.Message)))
+		w.WriteHeader(http.StatusBadRequest)
+		io.WriteString(w, e.Message)
+		return
+	}
+	status := http.StatusBadRequest
+	if e.Code == CodeForbidden {
+		status = http.StatusForbidden
+	}
+	body, _ := json.Marshal(struct {
+		Code    int    `json:"code"`
+		Message string `json:"message"`
+	}{e.Code, e.Message}) // cannot fail: a number and a string
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	w.Write(body)
+}

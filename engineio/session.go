@@ -1,0 +1,421 @@
+package engineio
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/siogo/sio/engineio/eioparser"
+	"github.com/siogo/sio/internal/wheel"
+)
+
+// A Handler receives what happens to one session. Its methods are called one
+// at a time, with no lock held, and must not wait: [Session.Pause] is the way
+// to make a client wait.
+type Handler interface {
+	// Message delivers one message, in the order sent. data is valid only
+	// during the call.
+	Message(data []byte, binary bool)
+
+	// Closed is the last call, made exactly once.
+	Closed(err *CloseError)
+}
+
+// state is the life of one session. These are all the moves there are:
+//
+//	opening ──► open ──► closing ──► closed
+//	   └──────────┴─────────────────►┘
+//
+// An upgrade is not a state: the session stays open while a WebSocket is
+// probed (upgrade.go).
+type state uint8
+
+const (
+	opening state = iota // the handshake is being answered; what is sent is queued
+	open                 // packets flow both ways
+	closing              // Close was called; the queue is draining
+	closed               // terminal; the first reason wins
+)
+
+// A Session is one client's connection, over whatever transport.
+//
+// All methods may be called from any goroutine, and from the session's own
+// [Handler].
+//
+// Goroutines: a WebSocket has one, its reader; a writer exists only while the
+// kernel takes no more bytes. Polling requests bring their own. The heartbeat
+// is the server's timing wheel calling expire. mu guards the block under it; no
+// callback, wait or I/O happens while it is held. Lock order: Session.mu, then
+// the wheel's, or Server.mu.
+type Session struct {
+	srv     *Server            // immutable
+	id      string             // immutable
+	rev     eioparser.Revision // immutable
+	hs      *Handshake         // immutable
+	handler Handler            // set while opening, then immutable
+
+	mu         sync.Mutex
+	state      state
+	b64        bool // revision 3: the client takes no binary payloads
+	delivering bool // a handler call is under way, and will make the Closed call if it is owed
+	owesClosed bool
+	paused     bool
+	posting    bool // a POST is being read
+	draining   bool // the probe was answered: polls are released at once
+	awaiting   bool // revision 4: a ping was sent and not answered
+	extended   bool // the deadline was extended in this heartbeat cycle
+
+	queue    []*Message // accepted, not yet handed to a transport's write
+	pending  int        // accepted, not yet written: packets
+	queued   int        // the same in bytes
+	accepted uint64     // packets accepted since the beginning
+
+	ws      *wsConn // the transport; nil: polling
+	probe   *wsConn // the WebSocket that wants to become it
+	poll    *poll   // the GET that waits for packets
+	err     *CloseError
+	changed chan struct{} // made by a waiter, closed at the next change it may wait for
+
+	timer     wheel.Timer
+	scheduled time.Duration // what timer is set for; the deadlines below may have moved on
+	nextPing  time.Duration // revision 4; 0: none
+	pongBy    time.Duration // the client must have been heard by then; 0: none
+	upgradeBy time.Duration
+	closeBy   time.Duration
+}
+
+// ID returns the session's id: 20 characters, secret between the server and
+// this client, since who knows it can speak for the session.
+func (s *Session) ID() string { return s.id }
+
+// Revision returns the protocol revision the client speaks.
+func (s *Session) Revision() eioparser.Revision { return s.rev }
+
+// Handshake returns what is known of the request that began the session.
+func (s *Session) Handshake() *Handshake { return s.hs }
+
+// Transport returns the name of the transport in use: [Polling] or [WebSocket].
+func (s *Session) Transport() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ws != nil {
+		return WebSocket
+	}
+	return Polling
+}
+
+// Send queues messages, all of them contiguous and in order, and writes what
+// can be written without waiting. It fails with a [*CloseError] after the
+// session has ended or Close was called, and with [ErrQueueFull].
+func (s *Session) Send(ms ...*Message) error {
+	s.mu.Lock()
+	if s.state >= closing {
+		err := s.err
+		s.mu.Unlock()
+		return err
+	}
+	n := size(ms)
+	if s.fullLocked(len(ms), n) {
+		if s.srv.cfg.KeepSlow {
+			s.mu.Unlock()
+			return ErrQueueFull
+		}
+		s.finishLocked(&CloseError{Reason: ReasonSlowConsumer, Err: ErrQueueFull})
+		return ErrQueueFull
+	}
+	s.enqueueLocked(ms...)
+	s.flushLocked()
+	return nil
+}
+
+// SendVolatile is Send for messages that may be lost: it drops them and
+// reports false when the transport is not writable now.
+func (s *Session) SendVolatile(ms ...*Message) bool {
+	s.mu.Lock()
+	n := size(ms)
+	if s.state != open || !s.writableLocked() || s.fullLocked(len(ms), n) {
+		s.mu.Unlock()
+		return false
+	}
+	s.enqueueLocked(ms...)
+	s.flushLocked()
+	return true
+}
+
+// writableLocked reports whether a message sent now would leave at once.
+func (s *Session) writableLocked() bool {
+	if s.ws != nil {
+		return !s.ws.stalled || len(s.queue) == 0
+	}
+	return s.poll != nil
+}
+
+func size(ms []*Message) int {
+	n := 0
+	for _, m := range ms {
+		n += m.Len()
+	}
+	return n
+}
+
+// fullLocked reports whether packets more, of n bytes together, would pass a
+// cap. A queue that holds nothing takes any message.
+func (s *Session) fullLocked(packets, n int) bool {
+	c := s.srv.cfg
+	return s.pending > 0 && (s.pending+packets > c.MaxQueuePackets || s.queued+n > c.MaxQueueBytes)
+}
+
+func (s *Session) enqueueLocked(ms ...*Message) {
+	s.queue = append(s.queue, ms...)
+	s.pending += len(ms)
+	s.accepted += uint64(len(ms))
+	s.queued += size(ms)
+}
+
+// writtenLocked takes packets out of the account.
+func (s *Session) writtenLocked(packets, n int) {
+	s.pending -= packets
+	s.queued -= n
+	s.notifyLocked()
+}
+
+// flushLocked hands what is queued to the transport. It releases mu.
+func (s *Session) flushLocked() {
+	switch {
+	case s.state == opening || s.state == closed:
+	case s.ws != nil:
+		s.ws.flushLocked()
+		return
+	case s.poll != nil:
+		s.poll.release()
+	}
+	s.mu.Unlock()
+}
+
+// Buffered returns how much was accepted by Send and is not yet written.
+func (s *Session) Buffered() (packets, bytes int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pending, s.queued
+}
+
+// Wait waits until the outbound queue is below half of its caps. It fails when
+// the session ends or ctx does.
+func (s *Session) Wait(ctx context.Context) error {
+	c := s.srv.cfg
+	return s.await(ctx, func() bool {
+		return s.pending <= c.MaxQueuePackets/2 && s.queued <= c.MaxQueueBytes/2
+	})
+}
+
+// Flush waits until all that was accepted before the call has been written: to
+// the kernel, or as the answer to a poll. It fails when the session ends
+// earlier, or ctx does.
+func (s *Session) Flush(ctx context.Context) error {
+	s.mu.Lock()
+	last := s.accepted
+	s.mu.Unlock()
+	return s.await(ctx, func() bool { return s.accepted-uint64(s.pending) >= last })
+}
+
+// await waits until ok holds. ok is called with mu held.
+func (s *Session) await(ctx context.Context, ok func() bool) error {
+	for {
+		s.mu.Lock()
+		switch {
+		case ok():
+			s.mu.Unlock()
+			return nil
+		case s.state == closed:
+			defer s.mu.Unlock()
+			return s.err
+		}
+		changed := s.changedLocked()
+		s.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (s *Session) changedLocked() <-chan struct{} {
+	if s.changed == nil {
+		s.changed = make(chan struct{})
+	}
+	return s.changed
+}
+
+func (s *Session) notifyLocked() {
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
+// Pause stops the delivery of messages after the one under way. The client is
+// not read further, so that it has to wait in its turn, and its silence is not
+// held against it.
+func (s *Session) Pause() {
+	s.mu.Lock()
+	s.paused = true
+	s.mu.Unlock()
+}
+
+// Resume undoes Pause.
+func (s *Session) Resume() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.paused {
+		return
+	}
+	s.paused = false
+	s.graceLocked(s.srv.wheel.Now())
+	s.notifyLocked()
+}
+
+// receive handles one packet of the session's transport and reports whether
+// the session goes on. Calls do not overlap.
+func (s *Session) receive(p eioparser.Packet) bool {
+	switch p.Type {
+	case eioparser.Message:
+		return s.deliver(p.Data, p.Binary)
+	case eioparser.Ping, eioparser.Pong:
+		return s.heartbeat(p)
+	case eioparser.Close:
+		s.finish(&CloseError{Reason: ReasonTransportClose, Remote: true})
+		return false
+	}
+	return true // open, upgrade and noop mean nothing here
+}
+
+// deliver hands one message to the handler, and waits while the session is
+// paused. It reports whether the session goes on.
+func (s *Session) deliver(data []byte, binary bool) bool {
+	s.mu.Lock()
+	if s.state != open {
+		alive := s.state != closed
+		s.mu.Unlock()
+		return alive
+	}
+	s.heardLocked()
+	s.delivering = true
+	s.mu.Unlock()
+
+	s.handler.Message(data, binary)
+
+	s.mu.Lock()
+	for s.paused && s.state < closed {
+		changed := s.changedLocked()
+		s.mu.Unlock()
+		<-changed
+		s.mu.Lock()
+	}
+	return s.deliveredLocked()
+}
+
+// deliveredLocked ends a handler call: it makes the Closed call if the session
+// ended meanwhile. It releases mu and reports whether the session goes on.
+func (s *Session) deliveredLocked() bool {
+	s.delivering = false
+	owes := s.owesClosed
+	s.owesClosed = false
+	s.mu.Unlock()
+	if owes {
+		s.tellClosed()
+	}
+	return !owes
+}
+
+// Close ends the session in order: nothing more is accepted, what is queued is
+// written, then the client is told. The reason is [ReasonForcedClose]. After
+// [Options.CloseTimeout] it ends whatever is left. Close does not wait.
+func (s *Session) Close() {
+	s.closeFor(ReasonForcedClose)
+}
+
+func (s *Session) closeFor(r Reason) {
+	s.mu.Lock()
+	if s.state >= closing {
+		s.mu.Unlock()
+		return
+	}
+	s.err = &CloseError{Reason: r}
+	if s.state == opening {
+		s.finishLocked(s.err)
+		return
+	}
+	s.state = closing
+	s.closeBy = s.srv.wheel.Now() + s.srv.cfg.CloseTimeout
+	s.scheduleLocked()
+	switch {
+	case s.ws != nil:
+		s.ws.flushLocked() // its end finishes the session
+	case s.poll != nil:
+		s.poll.release()
+		s.mu.Unlock()
+	default:
+		s.mu.Unlock() // the next poll is told
+	}
+}
+
+// Abort ends the session at once; what is queued is lost. err may be nil.
+func (s *Session) Abort(r Reason, err error) {
+	s.finish(&CloseError{Reason: r, Err: err})
+}
+
+func (s *Session) finish(err *CloseError) {
+	s.mu.Lock()
+	s.finishLocked(err)
+}
+
+// finishLocked ends the session, once. It releases mu.
+func (s *Session) finishLocked(err *CloseError) {
+	if s.state == closed {
+		s.mu.Unlock()
+		return
+	}
+	if s.err == nil {
+		s.err = err
+	}
+	wasOpening := s.state == opening
+	s.state = closed
+	poll, ws, probe := s.poll, s.ws, s.probe
+	s.probe, s.queue, s.pending, s.queued = nil, nil, 0, 0
+	if poll != nil {
+		poll.end = closePacket
+		if s.err.Reason == ReasonTransportClose {
+			poll.end = noopPacket // the client said goodbye itself
+		}
+		poll.release()
+	}
+	tell := !s.delivering
+	if !tell {
+		s.owesClosed = true
+	}
+	s.notifyLocked()
+	s.mu.Unlock()
+
+	s.srv.wheel.Stop(&s.timer)
+	if ws != nil && !wasOpening {
+		ws.close(closeCode(err))
+	}
+	if probe != nil {
+		probe.close(closeCode(err))
+	}
+	if tell {
+		// Ends with the handler's Closed; Server.Shutdown waits for it, since
+		// the session leaves the server's map only there.
+		go s.tellClosed()
+	}
+}
+
+// tellClosed makes the last handler call and forgets the session.
+func (s *Session) tellClosed() {
+	s.srv.log(s, "session closed", "reason", s.err.Reason, "err", s.err.Err)
+	if s.handler != nil {
+		s.handler.Closed(s.err)
+	}
+	s.srv.remove(s)
+}

@@ -1,0 +1,83 @@
+package engineio
+
+import "github.com/siogo/sio/engineio/eioparser"
+
+// The upgrade replaces polling by WebSocket while the session goes on:
+//
+//	polling ──► probing ──► draining ──► switched
+//	   ▲            │           │
+//	   └────────────┴───────────┘ abort: the WebSocket closes, polling goes on
+//
+// probing: a WebSocket is there (s.probe) and has not sent its probe. draining:
+// the probe was answered; the client finishes its polls before it switches, so
+// each is answered at once, with what is queued or a noop. switched: the client
+// sent "upgrade" over the WebSocket, which is now the transport.
+//
+// Nothing is lost or reordered, whenever it is cut: there is one queue, which
+// a poll empties before the switch and the WebSocket after it, and the client
+// sends "upgrade" only after its last poll and its last POST were answered.
+
+var (
+	probeData    = "probe"
+	probedPacket = newPacket(eioparser.Pong, probeData)
+)
+
+// startProbe takes c as the WebSocket that may replace polling. It reports
+// false when the session cannot be upgraded now.
+func (s *Session) startProbe(c *wsConn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != open || s.ws != nil || s.probe != nil {
+		return false
+	}
+	s.probe = c
+	s.upgradeBy = s.srv.wheel.Now() + s.srv.cfg.UpgradeTimeout
+	s.scheduleLocked()
+	return true
+}
+
+// probed handles a packet of a WebSocket that is not the transport yet. It
+// reports false when the packet has no place there.
+func (s *Session) probed(c *wsConn, p eioparser.Packet) bool {
+	s.mu.Lock()
+	switch {
+	case s.probe != c:
+		s.mu.Unlock()
+		return false
+	case p.Type == eioparser.Ping && string(p.Data) == probeData:
+		s.draining = true
+		if s.poll != nil {
+			s.poll.release()
+		}
+		c.control = append(c.control, probedPacket)
+		c.flushLocked()
+		return true
+	case p.Type == eioparser.Upgrade && !s.posting && s.state == open:
+		s.endProbeLocked()
+		c.bindLocked()
+		if s.poll != nil { // a client that did not wait for its poll
+			s.poll.release()
+		}
+		c.flushLocked()
+		s.srv.log(s, "session upgraded")
+		return true
+	}
+	s.mu.Unlock()
+	return false
+}
+
+// endProbeLocked goes back to polling, or on to the switch.
+func (s *Session) endProbeLocked() {
+	s.probe, s.draining, s.upgradeBy = nil, false, 0
+}
+
+// abortProbe closes c with a code, and goes back to polling if c was the
+// probe.
+func (s *Session) abortProbe(c *wsConn, code int, reason string) {
+	s.mu.Lock()
+	if s.probe == c {
+		s.endProbeLocked()
+	}
+	s.mu.Unlock()
+	c.close(code, reason)
+}

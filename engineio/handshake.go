@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -22,18 +23,20 @@ type Handshake struct {
 	header     string // "Name: value\n" lines
 	host       string
 	remoteAddr string
+	clientAddr netip.Addr
 	time       time.Time
 	secure     bool
 	ctx        context.Context
 }
 
-func newHandshake(r *http.Request) *Handshake {
+func newHandshake(r *http.Request, client netip.Addr) *Handshake {
 	return &Handshake{
 		path:       strings.Clone(r.URL.Path),
 		query:      strings.Clone(r.URL.RawQuery),
 		header:     packHeader(r.Header),
 		host:       r.Host,
 		remoteAddr: r.RemoteAddr,
+		clientAddr: client,
 		time:       time.Now(),
 		secure:     r.TLS != nil,
 		ctx:        context.WithoutCancel(r.Context()),
@@ -61,6 +64,11 @@ func (h *Handshake) Host() string { return h.host }
 
 // RemoteAddr returns the address of the peer, "host:port".
 func (h *Handshake) RemoteAddr() string { return h.remoteAddr }
+
+// ClientAddr returns the address of the client: the peer's, unless that is one
+// of [Options.TrustedProxies]; then the last one in X-Forwarded-For that is
+// not. It is the zero Addr when the peer has no IP address.
+func (h *Handshake) ClientAddr() netip.Addr { return h.clientAddr }
 
 // Time returns when the handshake was received.
 func (h *Handshake) Time() time.Time { return h.time }

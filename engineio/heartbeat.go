@@ -66,9 +66,9 @@ func (s *Session) expire(now time.Duration) {
 		s.mu.Unlock()
 		return
 	}
-	late := now - s.scheduled
+	delay := now - s.scheduled
 	s.scheduled = 0
-	if late > max(time.Second, s.pingTimeout()/2) {
+	if delay > max(time.Second, s.pingTimeout()/2) {
 		// The process stood still: the client's silence was ours.
 		s.graceLocked(now)
 	}
@@ -82,10 +82,9 @@ func (s *Session) expire(now time.Duration) {
 		s.finishLocked(&CloseError{Reason: ReasonPingTimeout})
 		return
 	}
-	var aborted *wsConn
+	var late *wsConn
 	if reached(s.upgradeBy, now) {
-		aborted = s.probe
-		s.endProbeLocked()
+		late, s.upgradeBy = s.probe, 0
 	}
 	ping := reached(s.nextPing, now) && s.state == open
 	if ping {
@@ -100,8 +99,8 @@ func (s *Session) expire(now time.Duration) {
 	} else {
 		s.mu.Unlock()
 	}
-	if aborted != nil {
-		aborted.close(closeNone, "")
+	if late != nil {
+		s.abortProbe(late, closeNone, "")
 	}
 }
 

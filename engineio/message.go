@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/siogo/sio/engineio/eioparser"
+	"github.com/siogo/sio/internal/websocket"
 )
 
 // Headroom is how many bytes [WrapMessage] needs in front of a message, for
@@ -21,7 +22,8 @@ type Message struct {
 	raw    bool // content is written as it is: the answer to the upgrade request
 	plain  bool // never compress
 
-	v3 atomic.Pointer[[]byte] // frame of a binary message in revision 3
+	v3       atomic.Pointer[[]byte]  // frame of a binary message in revision 3
+	deflated atomic.Pointer[Message] // the compressed form, for WebSockets that take it
 }
 
 // NewMessage returns a message with a copy of data.
@@ -70,11 +72,18 @@ func newRaw(data []byte) *Message {
 // revisions, and binary messages in revision 4, in front of the content.
 func frameMessage(buf []byte, typ eioparser.Type, binary bool) *Message {
 	m := &Message{buf: buf, typ: typ, binary: binary}
-	n, end, op := len(buf)-Headroom, Headroom, byte(0x82)
-	if !binary {
+	if binary {
+		m.header(len(buf)-Headroom, Headroom, 0x82)
+	} else {
 		buf[Headroom-1] = '0' + byte(typ)
-		n, end, op = n+1, Headroom-1, 0x81
+		m.header(len(buf)-Headroom+1, Headroom-1, 0x81)
 	}
+	return m
+}
+
+// header writes the header of a frame of n bytes in front of buf[end:].
+func (m *Message) header(n, end int, first byte) {
+	buf := m.buf
 	switch {
 	case n < 126:
 		m.start = uint8(end - 2)
@@ -90,14 +99,31 @@ func frameMessage(buf []byte, typ eioparser.Type, binary bool) *Message {
 			buf[int(m.start)+2+i] = byte(uint64(n) >> (56 - 8*i))
 		}
 	}
-	buf[m.start] = op
-	return m
+	buf[m.start] = first
 }
 
 // packet returns the message as the parser's packet; its Data aliases m.
 func (m *Message) packet() eioparser.Packet {
 	return eioparser.Packet{Type: m.typ, Binary: m.binary, Data: m.buf[Headroom:]}
 }
+
+// deflate makes the compressed form, unless the message is not worth it.
+func (m *Message) deflate(threshold int) {
+	if m.plain || m.raw || m.Len() < threshold || m.deflated.Load() != nil {
+		return
+	}
+	content := m.buf[Headroom-1:] // the packet type goes into text frames
+	if m.binary {
+		content = m.buf[Headroom:]
+	}
+	buf := websocket.Deflate(make([]byte, Headroom, Headroom+len(content)/2), content, 0)
+	z := &Message{buf: buf, typ: m.typ, binary: m.binary, plain: true}
+	z.header(len(buf)-Headroom, Headroom, m.buf[m.start]|rsv1)
+	m.deflated.Store(z)
+}
+
+// rsv1 marks a compressed frame.
+const rsv1 = 0x40
 
 // frame returns the finished, uncompressed WebSocket frame for a session of
 // revision r.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/siogo/sio/internal/rawconn"
@@ -14,17 +15,34 @@ import (
 
 // newSession makes a session for a handshake that passed all checks.
 func (srv *Server) newSession(r *http.Request, q query) (*Session, *RequestError) {
+	id, err := srv.generateID(r)
+	if err != nil {
+		return nil, requestError(CodeBadRequest, "no session id: %w", err)
+	}
 	s := &Session{
 		srv: srv,
-		id:  newID(),
+		id:  id,
 		rev: q.revision(),
 		b64: q.b64,
-		hs:  newHandshake(r),
+		hs:  newHandshake(r, srv.cfg.clientAddr(r)),
 	}
-	if err := srv.add(s); err != nil {
-		return nil, &RequestError{Code: CodeBadRequest, Message: "server is shutting down", Err: err}
+	return s, srv.add(s)
+}
+
+func (srv *Server) generateID(r *http.Request) (string, error) {
+	generate := srv.cfg.GenerateID
+	if generate == nil {
+		return newID(), nil
 	}
-	return s, nil
+	id, err := generate(r)
+	if err == nil && (id == "" || len(id) > 255 || strings.ContainsFunc(id, notInID)) {
+		err = fmt.Errorf("Options.GenerateID returned %.40q, expected 1 to 255 letters, digits, \"-\" and \"_\"", id)
+	}
+	return id, err
+}
+
+func notInID(r rune) bool {
+	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_')
 }
 
 // open begins the session: the open packet, then whatever the application has
@@ -33,6 +51,9 @@ func (s *Session) open(upgrades bool) bool {
 	s.mu.Lock()
 	s.delivering = true // a handler that ends the session at once is told so after Open
 	s.enqueueLocked(s.openPacket(upgrades))
+	if m := s.srv.cfg.InitialMessage; m != nil {
+		s.enqueueLocked(m)
+	}
 	s.mu.Unlock()
 
 	h := s.srv.cfg.Open(s)
@@ -56,6 +77,10 @@ func (s *Session) open(upgrades bool) bool {
 	}
 	alive := s.deliveredLocked()
 	s.srv.log(s, "session opened", "transport", transport)
+	s.srv.counters.opened.Add(1)
+	if hook := s.srv.cfg.hooks.SessionOpened; hook != nil {
+		hook(s)
+	}
 	return alive
 }
 
@@ -70,6 +95,7 @@ func (srv *Server) openPolling(w http.ResponseWriter, r *http.Request, q query) 
 		srv.refuse(w, r, requestError(CodeForbidden, "the application closed the session in its handshake"))
 		return
 	}
+	s.firstHeaders(w.Header(), r)
 	s.answerPoll(w, r, q)
 }
 
@@ -91,6 +117,10 @@ func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, q quer
 			return
 		}
 	}
+	if handshake {
+		s.firstHeaders(w.Header(), r)
+	}
+	srv.hookHeaders(w.Header(), r)
 	c, err := srv.hijack(w, r, s)
 	if err != nil {
 		srv.cfg.Logger.ErrorContext(r.Context(), "upgrade failed", "err", err)
@@ -161,30 +191,41 @@ func (srv *Server) hijack(w http.ResponseWriter, r *http.Request, s *Session) (*
 		io.ReadFull(rw.Reader, early) // cannot fail: the bytes are there
 	}
 	c := &wsConn{s: s, conn: rawconn.New(nc, early)}
-	c.parser.Init(srv.frames, false)
-	c.control = []*Message{newRaw(switchingProtocols(w.Header(), r.Header.Get("Sec-Websocket-Key")))}
+	extension := ""
+	if srv.cfg.Deflate != nil {
+		extension = acceptDeflate(r.Header)
+		c.deflate = extension != ""
+	}
+	c.parser.Init(srv.frames, c.deflate)
+	c.control = []*Message{newRaw(switchingProtocols(w.Header(), r.Header.Get("Sec-Websocket-Key"), extension))}
 	srv.addConn(c)
 	return c, nil
 }
 
+// acceptDeflate returns the Sec-WebSocket-Extensions of the answer to a client
+// that offers permessage-deflate on our terms, else "". Messages are compressed
+// once for all receivers, with the largest window, so a client that asks for a
+// smaller one gets none.
+func acceptDeflate(h http.Header) string {
+	p, ok, err := websocket.NegotiateDeflate(h["Sec-Websocket-Extensions"])
+	if !ok || err != nil || p.ServerMaxWindowBits != 0 && p.ServerMaxWindowBits != 15 {
+		return ""
+	}
+	return p.String()
+}
+
 // switchingProtocols returns the 101 answer, with the headers that were set on
 // the way to here.
-func switchingProtocols(h http.Header, key string) []byte {
+func switchingProtocols(h http.Header, key, extension string) []byte {
 	b := make([]byte, 0, 256)
 	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	b = append(b, websocket.AcceptKey(key)...)
 	b = append(b, "\r\n"...)
+	if extension != "" {
+		b = append(append(append(b, "Sec-WebSocket-Extensions: "...), extension...), "\r\n"...)
+	}
 	if len(h) > 0 {
-		var buf headerBuffer
-		h.Write(&buf) // cannot fail: it writes to memory
-		b = append(b, buf...)
+		h.Write((*appender)(&b)) // writing to memory does not fail
 	}
 	return append(b, "\r\n"...)
-}
-
-type headerBuffer []byte
-
-func (b *headerBuffer) Write(p []byte) (int, error) {
-	*b = append(*b, p...)
-	return len(p), nil
 }

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/rs/cors"
 )
 
 // Transport names, as they stand in requests.
@@ -86,13 +89,93 @@ type Options struct {
 	// DisableRevision3 refuses clients of generation 2.x with code 5.
 	DisableRevision3 bool
 
+	// DisableJSONP refuses polling through script elements, which browsers
+	// without CORS needed.
+	DisableJSONP bool
+
 	// AllowRequest, when set, is asked before a session is made. An error
 	// refuses the handshake with 403 and code 4; its text goes to the client.
 	AllowRequest func(r *http.Request) error
 
-	// Logger gets debug records of sessions and refused requests. Nil means
-	// none are written.
+	// VerifySession, when set, is asked before a request takes part in a
+	// session that exists: a poll, a POST or an upgrade. Who knows a session's
+	// id can otherwise speak for it; compare the request's cookie or address
+	// with the handshake's to bind them together. An error refuses the request
+	// with 403 and code 4; the session goes on, and the text stays here.
+	VerifySession func(s *Session, r *http.Request) error
+
+	// CORS, when set, answers cross-origin requests accordingly: polls,
+	// preflights, errors and upgrades alike. It is also the list of origins
+	// that may open WebSockets. When it is nil, no CORS headers are sent, and
+	// cross-origin requests that carry cookies or an Authorization header are
+	// refused.
+	CORS *cors.Options
+
+	// Cookie, when set, is sent with the answer to each handshake, with the
+	// session's id as its value; load balancers use it to find the node. Its
+	// Name is "io" when empty, its Path "/"; it is HttpOnly, and Secure over
+	// TLS; SameSite is Lax unless it is set.
+	Cookie *http.Cookie
+
+	// InitialMessage, when set, is sent right after the open packet of each
+	// session, before anything that Open sends.
+	InitialMessage *Message
+
+	// GenerateID makes the session ids. They are bearer secrets: at least 120
+	// random bits are advised. An error, or an id that is empty, longer than
+	// 255 bytes, in use, or of other characters than letters, digits, "-" and
+	// "_", refuses the handshake with code 3. Nil means 15 random bytes as 20
+	// characters of base64url.
+	GenerateID func(r *http.Request) (string, error)
+
+	// CompressionThreshold is from how many bytes on the answer to a poll is
+	// compressed, with br, gzip or deflate, when the client takes it. Zero
+	// means 1024; negative turns compression off.
+	CompressionThreshold int
+
+	// Deflate, when set, offers permessage-deflate to WebSocket clients. It
+	// costs no memory per connection: no context is taken over from one
+	// message to the next, and the work space, about 1.2 MB for each message
+	// being compressed at the same time and 40 KB for each being inflated, is
+	// shared. A message sent to many is compressed once.
+	Deflate *Deflate
+
+	// InitialHeaders may change the headers of the first answer of each
+	// session, Headers those of every answer to a poll, POST or upgrade. They
+	// must not keep h.
+	InitialHeaders func(h http.Header, r *http.Request)
+	Headers        func(h http.Header, r *http.Request)
+
+	// Middleware wraps the handling of every request that is for the server,
+	// upgrades included; the first is the outermost. A middleware that answers
+	// by itself refuses the request. The ResponseWriter it hands on must have
+	// Hijack or Unwrap, or upgrades fail.
+	Middleware []func(http.Handler) http.Handler
+
+	// TrustedProxies are the networks whose X-Forwarded-For is believed; see
+	// [Handshake.ClientAddr].
+	TrustedProxies []netip.Prefix
+
+	// MaxSessions bounds the sessions of this server; further handshakes are
+	// refused with 503. MaxSessionsPerAddress bounds those of one client
+	// address; further ones are refused with 429. Zero means no bound.
+	MaxSessions           int
+	MaxSessionsPerAddress int
+
+	// Hooks are told what happens, for metrics and traces. Nil costs nothing.
+	Hooks *Hooks
+
+	// Logger gets debug records of sessions and refused requests, and errors
+	// of the deployment. Session ids are not in them: they are secrets. Nil
+	// means none are written.
 	Logger *slog.Logger
+}
+
+// Deflate are the options of permessage-deflate (RFC 7692).
+type Deflate struct {
+	// Threshold is from how many bytes on a message is compressed. Zero means
+	// 1024.
+	Threshold int
 }
 
 const (
@@ -107,6 +190,7 @@ const (
 	defaultMaxPayload      = 1_000_000
 	defaultMaxQueueBytes   = 1 << 20
 	defaultMaxQueuePackets = 10_000
+	defaultThreshold       = 1024
 )
 
 // Validate reports the first field that makes no sense, by its name.
@@ -137,6 +221,7 @@ func (o *Options) Validate() error {
 		n     int64
 	}{
 		{"MaxPayload", o.MaxPayload}, {"MaxQueueBytes", int64(o.MaxQueueBytes)}, {"MaxQueuePackets", int64(o.MaxQueuePackets)},
+		{"MaxSessions", int64(o.MaxSessions)}, {"MaxSessionsPerAddress", int64(o.MaxSessionsPerAddress)},
 	} {
 		if n.n < 0 {
 			return bad(n.field, "is %d: it must not be negative", n.n)
@@ -147,6 +232,19 @@ func (o *Options) Validate() error {
 			return bad("Transports", "names %q: only %q and %q are known", t, Polling, WebSocket)
 		}
 	}
+	if o.Deflate != nil && o.Deflate.Threshold < 0 {
+		return bad("Deflate.Threshold", "is %d: it must not be negative", o.Deflate.Threshold)
+	}
+	if o.Cookie != nil {
+		if err := cookieTemplate(o.Cookie).Valid(); err != nil {
+			return bad("Cookie", "cannot be sent: %v", err)
+		}
+	}
+	for i, m := range o.Middleware {
+		if m == nil {
+			return bad(fmt.Sprintf("Middleware[%d]", i), "is nil")
+		}
+	}
 	return nil
 }
 
@@ -155,6 +253,10 @@ type config struct {
 	Options
 	polling, websocket bool
 	pingTimeoutV3      time.Duration
+	deflateThreshold   int        // -1: off
+	hooks              Hooks      // empty when there are none
+	cors               *cors.Cors // nil: none
+	cookie             *http.Cookie
 }
 
 func newConfig(o *Options) (*config, error) {
@@ -182,6 +284,20 @@ func newConfig(o *Options) (*config, error) {
 	c.Transports = slices.Clone(c.Transports)
 	c.polling = slices.Contains(c.Transports, Polling)
 	c.websocket = slices.Contains(c.Transports, WebSocket)
+	c.CompressionThreshold = orDefault(c.CompressionThreshold, defaultThreshold)
+	c.deflateThreshold = -1
+	if c.Deflate != nil {
+		c.deflateThreshold = orDefault(c.Deflate.Threshold, defaultThreshold)
+	}
+	if c.Hooks != nil {
+		c.hooks = *c.Hooks
+	}
+	if c.CORS != nil {
+		c.cors = cors.New(*c.CORS)
+	}
+	if c.Cookie != nil {
+		c.cookie = cookieTemplate(c.Cookie)
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -102,7 +102,7 @@ func (s *Session) answerPoll(w http.ResponseWriter, r *http.Request, q query) {
 	if len(ms) == 0 || end == closePacket {
 		out = append(ms[:len(ms):len(ms)], end)
 	}
-	err := s.writePayload(w, q, out)
+	err := s.writePayload(w, r, q, out)
 
 	s.mu.Lock()
 	switch {
@@ -143,7 +143,7 @@ func (b *body) readFrom(r io.Reader, limit int64) error {
 }
 
 // writePayload writes packets as the body of a poll's answer.
-func (s *Session) writePayload(w http.ResponseWriter, q query, ms []*Message) error {
+func (s *Session) writePayload(w http.ResponseWriter, r *http.Request, q query, ms []*Message) error {
 	body := bodies.Get().(*body)
 	defer body.release()
 	b := body.b[:0]
@@ -164,10 +164,18 @@ func (s *Session) writePayload(w http.ResponseWriter, q query, ms []*Message) er
 	body.b = b
 
 	h := w.Header()
+	if t := s.srv.cfg.CompressionThreshold; t > 0 && len(b) >= t && !allPlain(ms) {
+		h.Add("Vary", "Accept-Encoding")
+		var encoding string
+		if b, encoding = compress(r, b); encoding != "" {
+			h.Set("Content-Encoding", encoding)
+		}
+	}
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(b)))
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
+	s.srv.hookHeaders(h, r)
 	rc := http.NewResponseController(w)
 	// A long poll outlives http.Server.WriteTimeout, which counts from the
 	// request. Writers that know no deadlines answer with an error; so be it.
@@ -189,6 +197,15 @@ func anyBinary(ms []*Message) bool {
 		}
 	}
 	return false
+}
+
+func allPlain(ms []*Message) bool {
+	for _, m := range ms {
+		if !m.plain {
+			return false
+		}
+	}
+	return true
 }
 
 // servePost takes a POST: packets from the client.
@@ -223,6 +240,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request, q query) {
 		h.Set("Content-Type", "text/html") // "text/html" keeps old browsers from offering a download
 		h.Set("Content-Length", "2")
 		h.Set("Cache-Control", "no-store")
+		s.srv.hookHeaders(h, r)
 		io.WriteString(w, "ok")
 	case http.StatusRequestEntityTooLarge, http.StatusRequestTimeout:
 		w.Header().Set("Connection", "close") // the rest of the body is not read

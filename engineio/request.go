@@ -2,7 +2,6 @@ package engineio
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -94,6 +93,7 @@ var codeMessages = [...]string{
 type RequestError struct {
 	Code    int
 	Message string
+	Status  int // of the HTTP answer; 0: 403 with CodeForbidden, else 400
 	Err     error
 }
 
@@ -133,6 +133,11 @@ func (srv *Server) serve(w http.ResponseWriter, r *http.Request) {
 	q := parseQuery(r.URL.RawQuery)
 	upgrade := isUpgrade(r)
 	s, refusal := srv.verify(r, &q, upgrade)
+	if verify := srv.cfg.VerifySession; refusal == nil && s != nil && verify != nil {
+		if err := verify(s, r); err != nil {
+			refusal = requestError(CodeForbidden, "the request may not take part in the session: %w", err)
+		}
+	}
 	if refusal != nil {
 		srv.refuse(w, r, refusal)
 		return
@@ -169,6 +174,12 @@ func (srv *Server) verify(r *http.Request, q *query, upgrade bool) (*Session, *R
 	}
 	if strings.ContainsFunc(r.Header.Get("Origin"), isControl) {
 		return nil, requestError(CodeBadRequest, "the Origin header contains control characters")
+	}
+	if err := srv.verifyOrigin(r); err != nil {
+		return nil, requestError(CodeForbidden, "%w", err)
+	}
+	if q.jsonp && srv.cfg.DisableJSONP {
+		return nil, requestError(CodeBadRequest, "JSONP is not enabled")
 	}
 	if upgrade && q.transport != WebSocket {
 		return nil, requestError(CodeBadRequest, "an upgrade to WebSocket was asked for with transport %q", q.transport)
@@ -209,6 +220,21 @@ func (srv *Server) verifySession(q *query, upgrade bool) (*Session, *RequestErro
 
 func isControl(r rune) bool { return r < 0x20 && r != '\t' || r == 0x7F }
 
+// hookHeaders lets the application change the headers of an answer.
+func (srv *Server) hookHeaders(h http.Header, r *http.Request) {
+	if hook := srv.cfg.Headers; hook != nil {
+		hook(h, r)
+	}
+}
+
+// firstHeaders completes the headers of a session's first answer.
+func (s *Session) firstHeaders(h http.Header, r *http.Request) {
+	s.setCookie(h)
+	if hook := s.srv.cfg.InitialHeaders; hook != nil {
+		hook(h, r)
+	}
+}
+
 // isUpgrade reports whether the request asks for a WebSocket.
 func isUpgrade(r *http.Request) bool {
 	return headerHas(r.Header, "Connection", "upgrade") && headerHas(r.Header, "Upgrade", "websocket")
@@ -233,24 +259,26 @@ func (srv *Server) refuse(w http.ResponseWriter, r *http.Request, e *RequestErro
 	if srv.cfg.Logger.Enabled(r.Context(), levelDebug) {
 		srv.cfg.Logger.DebugContext(r.Context(), "request refused", "code", e.Code, "message", e.Message, "err", e.Err, "remote", r.RemoteAddr)
 	}
+	srv.counters.refused[e.Code].Add(1)
+	if hook := srv.cfg.hooks.RequestRefused; hook != nil {
+		hook(r, e)
+	}
+	status := orDefault(e.Status, http.StatusBadRequest)
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
-	if errors.Is(e.Err, ErrServerClosed) {
-		h.Set("Connection", "close")
-		http.Error(w, e.Message, http.StatusServiceUnavailable)
-		return
+	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
+		h.Set("Retry-After", "5")
 	}
 	if isUpgrade(r) {
 		h.Set("Connection", "close")
 		h.Set("Content-Type", "text/html")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Content-Length", strconv.Itoa(len(e.Message)))
-		w.WriteHeader(http.StatusBadRequest)
+		w.WriteHeader(status)
 		io.WriteString(w, e.Message)
 		return
 	}
-	status := http.StatusBadRequest
-	if e.Code == CodeForbidden {
+	if e.Code == CodeForbidden && e.Status == 0 {
 		status = http.StatusForbidden
 	}
 	body, _ := json.Marshal(struct {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,14 +17,19 @@ import (
 // methods may be called from any goroutine.
 type Server struct {
 	cfg    *config           // immutable
+	chain  http.Handler      // immutable; CORS and middleware around serve
 	frames *websocket.Config // immutable; shared by all parsers
 	wheel  *wheel.Wheel
 
-	mu       sync.Mutex
-	sessions map[string]*Session
-	conns    *wsConn       // list of WebSockets whose reader has not ended
-	refusing bool          // no new sessions
-	idle     chan struct{} // made by Shutdown; closed when no session and no reader is left
+	mu        sync.Mutex
+	sessions  map[string]*Session
+	perAddr   map[netip.Addr]int // sessions by client; nil unless they are bounded
+	conns     *wsConn            // list of WebSockets whose reader has not ended
+	connCount int
+	refusing  bool          // no new sessions
+	idle      chan struct{} // made by Shutdown; closed when no session and no reader is left
+
+	counters counters
 }
 
 // New returns a server. It fails when an option makes no sense.
@@ -31,12 +38,26 @@ func New(o *Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{
+	srv := &Server{
 		cfg:      cfg,
 		frames:   &websocket.Config{Role: websocket.Server, MaxMessage: cfg.MaxPayload},
 		wheel:    wheel.New(tick(cfg)),
 		sessions: make(map[string]*Session),
-	}, nil
+	}
+	if cfg.Deflate != nil {
+		srv.frames.NewInflater = websocket.NewInflater
+	}
+	if cfg.MaxSessionsPerAddress > 0 {
+		srv.perAddr = make(map[netip.Addr]int)
+	}
+	srv.chain = http.HandlerFunc(srv.serve)
+	for _, m := range slices.Backward(cfg.Middleware) {
+		srv.chain = m(srv.chain)
+	}
+	if cfg.cors != nil {
+		srv.chain = cfg.cors.Handler(srv.chain)
+	}
+	return srv, nil
 }
 
 // tick is how exactly deadlines are met: a 256th of the shortest, between 1
@@ -63,26 +84,42 @@ func (srv *Server) lookup(id string) *Session {
 	return srv.sessions[id]
 }
 
-// add makes the session known, unless the server is closing.
-func (srv *Server) add(s *Session) error {
+// add makes the session known, if there is room for it.
+func (srv *Server) add(s *Session) *RequestError {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	if srv.refusing {
-		return ErrServerClosed
-	}
-	if srv.sessions[s.id] != nil {
-		return errors.New("engineio: session id is in use already")
+	addr := s.hs.clientAddr
+	switch c := srv.cfg; {
+	case srv.refusing:
+		return &RequestError{Code: CodeForbidden, Status: http.StatusServiceUnavailable, Message: "Server is shutting down", Err: ErrServerClosed}
+	case srv.sessions[s.id] != nil:
+		return requestError(CodeBadRequest, "Options.GenerateID returned an id that is in use")
+	case c.MaxSessions > 0 && len(srv.sessions) >= c.MaxSessions:
+		return &RequestError{Code: CodeForbidden, Status: http.StatusServiceUnavailable, Message: "Too many sessions", Err: errTooMany}
+	case c.MaxSessionsPerAddress > 0 && srv.perAddr[addr] >= c.MaxSessionsPerAddress:
+		return &RequestError{Code: CodeForbidden, Status: http.StatusTooManyRequests, Message: "Too many sessions", Err: errTooMany}
 	}
 	srv.sessions[s.id] = s
+	if srv.perAddr != nil {
+		srv.perAddr[addr]++
+	}
 	return nil
 }
+
+var errTooMany = errors.New("the bound on sessions is reached")
 
 // remove forgets a session after its last handler call.
 func (srv *Server) remove(s *Session) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	if srv.sessions[s.id] == s {
-		delete(srv.sessions, s.id)
+	if srv.sessions[s.id] != s {
+		return
+	}
+	delete(srv.sessions, s.id)
+	if addr := s.hs.clientAddr; srv.perAddr != nil {
+		if srv.perAddr[addr]--; srv.perAddr[addr] == 0 {
+			delete(srv.perAddr, addr)
+		}
 	}
 	srv.checkIdleLocked()
 }
@@ -94,6 +131,7 @@ func (srv *Server) addConn(c *wsConn) {
 		c.next.prev = c
 	}
 	srv.conns = c
+	srv.connCount++
 }
 
 func (srv *Server) removeConn(c *wsConn) {
@@ -108,6 +146,7 @@ func (srv *Server) removeConn(c *wsConn) {
 		c.next.prev = c.prev
 	}
 	c.next, c.prev = nil, nil
+	srv.connCount--
 	srv.checkIdleLocked()
 }
 
@@ -207,5 +246,5 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	srv.serve(w, r)
+	srv.chain.ServeHTTP(w, r)
 }

@@ -3,6 +3,7 @@ package engineio
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/siogo/sio/engineio/eioparser"
@@ -74,6 +75,7 @@ type Session struct {
 	probe   *wsConn // the WebSocket that wants to become it
 	poll    *poll   // the GET that waits for packets
 	err     *CloseError
+	deflate atomic.Bool   // the WebSocket takes compressed messages
 	changed chan struct{} // made by a waiter, closed at the next change it may wait for
 
 	timer     wheel.Timer
@@ -108,6 +110,7 @@ func (s *Session) Transport() string {
 // can be written without waiting. It fails with a [*CloseError] after the
 // session has ended or Close was called, and with [ErrQueueFull].
 func (s *Session) Send(ms ...*Message) error {
+	s.deflateAll(ms)
 	s.mu.Lock()
 	if s.state >= closing {
 		err := s.err
@@ -131,10 +134,12 @@ func (s *Session) Send(ms ...*Message) error {
 // SendVolatile is Send for messages that may be lost: it drops them and
 // reports false when the transport is not writable now.
 func (s *Session) SendVolatile(ms ...*Message) bool {
+	s.deflateAll(ms)
 	s.mu.Lock()
 	n := size(ms)
 	if s.state != open || !s.writableLocked() || s.fullLocked(len(ms), n) {
 		s.mu.Unlock()
+		s.srv.counters.dropped.Add(uint64(len(ms)))
 		return false
 	}
 	s.enqueueLocked(ms...)
@@ -166,14 +171,34 @@ func (s *Session) fullLocked(packets, n int) bool {
 }
 
 func (s *Session) enqueueLocked(ms ...*Message) {
-	s.queue = append(s.queue, ms...)
+	deflate := s.ws != nil && s.ws.deflate
+	for _, m := range ms {
+		if deflate {
+			if z := m.deflated.Load(); z != nil && !(m.binary && s.rev == eioparser.V3) {
+				m = z
+			}
+		}
+		s.queue = append(s.queue, m)
+		s.queued += m.Len()
+	}
 	s.pending += len(ms)
 	s.accepted += uint64(len(ms))
-	s.queued += size(ms)
+}
+
+// deflateAll makes compressed forms, if they are wanted, before the lock is
+// taken.
+func (s *Session) deflateAll(ms []*Message) {
+	if s.deflate.Load() {
+		for _, m := range ms {
+			m.deflate(s.srv.cfg.deflateThreshold)
+		}
+	}
 }
 
 // writtenLocked takes packets out of the account.
 func (s *Session) writtenLocked(packets, n int) {
+	s.srv.counters.messagesOut.Add(uint64(packets))
+	s.srv.counters.bytesOut.Add(uint64(n))
 	s.pending -= packets
 	s.queued -= n
 	s.notifyLocked()
@@ -302,6 +327,8 @@ func (s *Session) deliver(data []byte, binary bool) bool {
 	s.heardLocked()
 	s.delivering = true
 	s.mu.Unlock()
+	s.srv.counters.messagesIn.Add(1)
+	s.srv.counters.bytesIn.Add(uint64(len(data)))
 
 	s.handler.Message(data, binary)
 
@@ -414,8 +441,12 @@ func (s *Session) finishLocked(err *CloseError) {
 // tellClosed makes the last handler call and forgets the session.
 func (s *Session) tellClosed() {
 	s.srv.log(s, "session closed", "reason", s.err.Reason, "err", s.err.Err)
+	s.srv.counters.countClosed(s.err.Reason)
 	if s.handler != nil {
 		s.handler.Closed(s.err)
+		if hook := s.srv.cfg.hooks.SessionClosed; hook != nil {
+			hook(s, s.err)
+		}
 	}
 	s.srv.remove(s)
 }

@@ -59,11 +59,19 @@ func (s *Session) probed(c *wsConn, p eioparser.Packet) bool {
 			s.poll.release()
 		}
 		c.flushLocked()
-		s.srv.log(s, "session upgraded")
+		s.upgraded()
 		return true
 	}
 	s.mu.Unlock()
 	return false
+}
+
+func (s *Session) upgraded() {
+	s.srv.log(s, "session upgraded")
+	s.srv.counters.upgraded.Add(1)
+	if hook := s.srv.cfg.hooks.SessionUpgraded; hook != nil {
+		hook(s)
+	}
 }
 
 // endProbeLocked goes back to polling, or on to the switch.
@@ -75,9 +83,13 @@ func (s *Session) endProbeLocked() {
 // probe.
 func (s *Session) abortProbe(c *wsConn, code int, reason string) {
 	s.mu.Lock()
-	if s.probe == c {
+	failed := s.probe == c
+	if failed {
 		s.endProbeLocked()
 	}
 	s.mu.Unlock()
 	c.close(code, reason)
+	if hook := s.srv.cfg.hooks.UpgradeFailed; failed && hook != nil {
+		hook(s)
+	}
 }

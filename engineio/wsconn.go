@@ -50,6 +50,7 @@ type wsConn struct {
 	conn *rawconn.Conn
 
 	parser   websocket.Parser
+	deflate  bool // permessage-deflate was negotiated; immutable
 	attached bool // it is the session's transport, no longer a probe
 	discard  bool // what comes is of no interest any more
 
@@ -68,6 +69,7 @@ type wsConn struct {
 // bindLocked makes c the session's transport.
 func (c *wsConn) bindLocked() {
 	c.s.ws = c
+	c.s.deflate.Store(c.deflate)
 	c.attached = true
 }
 

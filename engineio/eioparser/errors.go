@@ -29,7 +29,7 @@ var (
 
 // A DecodeError is the error of every decoder in this package.
 type DecodeError struct {
-	Offset int   // of the byte at fault, or of the packet, from the start of the input
+	Offset int   // from the start of the input, of the byte at fault or of the length or base64 text that is
 	Err    error // one of the Err variables, or an error that wraps one
 }
 

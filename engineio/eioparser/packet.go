@@ -131,10 +131,7 @@ func decodeBase64(r Revision, frame []byte) (Packet, error) {
 	}
 	data := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
 	n, err := base64.StdEncoding.Decode(data, text)
-	if err != nil {
-		if corrupt, ok := err.(base64.CorruptInputError); ok {
-			start += int(corrupt)
-		}
+	if err != nil { // whose offset counts by the quantum, and is of no use
 		return Packet{}, &DecodeError{start, ErrBase64}
 	}
 	p.Data = data[:n:n]

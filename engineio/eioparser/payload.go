@@ -3,6 +3,7 @@ package eioparser
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"iter"
 	"strconv"
 	"unicode/utf8"
@@ -77,10 +78,13 @@ func DecodePayload(r Revision, body []byte, max int) ([]Packet, error) {
 // Every error is a *[DecodeError] because of [ErrEmptyPayload], [ErrLength] (in
 // revision 3) or what [DecodeText] says.
 func Packets(r Revision, body []byte) iter.Seq2[Packet, error] {
-	if r == V3 {
-		return func(yield func(Packet, error) bool) { packetsV3(body, yield) }
+	return func(yield func(Packet, error) bool) {
+		if r == V3 {
+			packetsV3(body, yield)
+		} else {
+			packetsV4(body, yield)
+		}
 	}
-	return func(yield func(Packet, error) bool) { packetsV4(body, yield) }
 }
 
 func packetsV4(body []byte, yield func(Packet, error) bool) {
@@ -154,13 +158,19 @@ func readLength(b []byte, zero, end byte) (length, size int) {
 // utf16Len returns the number of UTF-16 code units that b, which is valid
 // UTF-8, is in JavaScript: one per rune, two when it is outside the BMP.
 func utf16Len(b []byte) (units int) {
-	for _, c := range b {
-		if c&0xc0 != 0x80 {
+	for len(b) > 0 {
+		if len(b) >= 8 && ascii8(b) {
+			b = b[8:]
+			units += 8
+			continue
+		}
+		if b[0]&0xc0 != 0x80 {
 			units++
 		}
-		if c >= 0xf0 {
+		if b[0] >= 0xf0 {
 			units++
 		}
+		b = b[1:]
 	}
 	return units
 }
@@ -168,6 +178,11 @@ func utf16Len(b []byte) (units int) {
 // cutUTF16 returns the size in bytes of the first units UTF-16 code units of b.
 func cutUTF16(b []byte, units int) (size int, err error) {
 	for units > 0 {
+		if units >= 8 && len(b)-size >= 8 && ascii8(b[size:]) {
+			size += 8
+			units -= 8
+			continue
+		}
 		if size == len(b) {
 			return 0, &DecodeError{size, ErrLength}
 		}
@@ -189,4 +204,9 @@ func cutUTF16(b []byte, units int) (size int, err error) {
 		size += n
 	}
 	return size, nil
+}
+
+// ascii8 reports whether the first 8 bytes of b are ASCII.
+func ascii8(b []byte) bool {
+	return binary.LittleEndian.Uint64(b)&0x8080808080808080 == 0
 }

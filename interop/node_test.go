@@ -1,15 +1,9 @@
 package interop
 
 import (
-	"bufio"
-	"encoding/json"
-	"fmt"
-	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
-	"time"
+
+	"github.com/siogo/sio/interop/internal/node"
 )
 
 // scripts is the folder of the JavaScript side, relative to this package.
@@ -46,11 +40,11 @@ type target interface {
 // runSuite runs a script against a target and makes each scenario a subtest.
 func runSuite(t *testing.T, to target, script, suite, client, mode string) {
 	t.Helper()
-	p := startNode(t, script, suite, to.URL(), client, mode)
+	p := node.Start(t, scripts, script, suite, to.URL(), client, mode)
 	scenarios, done := 0, false
 	for !done {
 		var r result
-		if err := p.read(&r); err != nil {
+		if err := p.Read(&r); err != nil {
 			t.Fatalf("%s %s ended after %d scenarios: %v", script, suite, scenarios, err)
 		}
 		switch {
@@ -61,7 +55,7 @@ func runSuite(t *testing.T, to target, script, suite, client, mode string) {
 			if err != nil {
 				t.Fatalf("restart: %v", err)
 			}
-			if err := p.write(reply{reasons}); err != nil {
+			if err := p.Write(reply{reasons}); err != nil {
 				t.Fatalf("answering %s: %v", script, err)
 			}
 		default:
@@ -79,58 +73,4 @@ func runSuite(t *testing.T, to target, script, suite, client, mode string) {
 	if scenarios == 0 {
 		t.Errorf("%s %s ran no scenario", script, suite)
 	}
-}
-
-// A node is a running script that talks in lines of JSON.
-type node struct {
-	in  io.WriteCloser
-	out *bufio.Scanner
-}
-
-// startNode starts a script of the js folder; it is ended with the test.
-func startNode(t *testing.T, script string, args ...string) *node {
-	t.Helper()
-	if _, err := os.Stat(filepath.Join(scripts, "node_modules")); err != nil {
-		t.Fatalf("the npm packages are missing: run `make deps`, or `npm ci` in interop/js (%v)", err)
-	}
-	cmd := exec.CommandContext(t.Context(), "node", append([]string{script}, args...)...)
-	cmd.Dir = scripts
-	cmd.Stderr = t.Output()
-	cmd.WaitDelay = 5 * time.Second
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("starting node: %v", err)
-	}
-	t.Cleanup(func() {
-		in.Close()
-		cmd.Wait() // t.Context is cancelled by now: the script has ended, or is killed
-	})
-	lines := bufio.NewScanner(out)
-	lines.Buffer(nil, 1<<20)
-	return &node{in, lines}
-}
-
-// read waits for the next line. A script that ended is io.ErrUnexpectedEOF.
-func (n *node) read(v any) error {
-	if !n.out.Scan() {
-		if err := n.out.Err(); err != nil {
-			return err
-		}
-		return io.ErrUnexpectedEOF
-	}
-	if err := json.Unmarshal(n.out.Bytes(), v); err != nil {
-		return fmt.Errorf("line %q: %w", n.out.Bytes(), err)
-	}
-	return nil
-}
-
-func (n *node) write(v any) error {
-	return json.NewEncoder(n.in).Encode(v)
 }

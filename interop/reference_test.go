@@ -2,8 +2,9 @@ package interop
 
 import (
 	"errors"
-	"io"
 	"testing"
+
+	"github.com/siogo/sio/interop/internal/node"
 )
 
 // TestReferenceServer runs every suite against the reference implementation.
@@ -15,27 +16,27 @@ func TestReferenceServer(t *testing.T) {
 
 // A reference is the contract on the reference implementation, in a Node process.
 type reference struct {
-	node *node
-	url  string
+	process *node.Process
+	url     string
 }
 
 func startReference(t *testing.T) *reference {
-	n := startNode(t, "reference-server.mjs")
+	p := node.Start(t, scripts, "reference-server.mjs")
 	var hello struct{ URL string }
-	if err := n.read(&hello); err != nil {
+	if err := p.Read(&hello); err != nil {
 		t.Fatalf("reference server: %v", err)
 	}
-	return &reference{n, hello.URL}
+	return &reference{p, hello.URL}
 }
 
 func (r *reference) URL() string { return r.url }
 
 func (r *reference) Restart() (map[string]string, error) {
-	if _, err := io.WriteString(r.node.in, "restart\n"); err != nil {
+	if err := r.process.WriteLine("restart"); err != nil {
 		return nil, err
 	}
 	var answer reply
-	if err := r.node.read(&answer); err != nil {
+	if err := r.process.Read(&answer); err != nil {
 		return nil, err
 	}
 	if answer.Reasons == nil {

@@ -127,6 +127,12 @@ func (a Args) Append(values ...any) (Args, error) {
 	if err != nil {
 		return Args{}, err
 	}
+	if len(a.att) == 0 && len(e.at.list) > 0 {
+		// What looks like a placeholder in a was data until now.
+		if n, legal := countPlaceholders(a.list, len(e.at.list)); n > 0 || !legal {
+			return Args{}, errLookalike
+		}
+	}
 	return Args{list: list, n: a.n + len(values), att: e.at.list, codec: a.codec}, nil
 }
 
@@ -156,7 +162,7 @@ func (a Args) Clone() Args {
 // included. A dst that implements ArgUnmarshaler decodes itself.
 //
 // The error is an *ArgError that says which argument did not fit; those before
-// it have been decoded.
+// it have been decoded, and it may be partly.
 func (a Args) Decode(dst ...any) error {
 	rest := a.list
 	for i, d := range dst {

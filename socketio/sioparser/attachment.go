@@ -1,7 +1,9 @@
 package sioparser
 
 import (
+	"bytes"
 	"errors"
+	"math"
 	"strconv"
 )
 
@@ -27,8 +29,7 @@ func (a *Attachments) Append(dst, b []byte) []byte {
 // attachment. An object stands for an attachment when one of its members is
 // "_placeholder" with the value true. It is legal when it has no second member
 // of that name and exactly one "num", a plain decimal number below the number
-// of attachments; other members do not matter. Names written with escapes are
-// not recognized.
+// of attachments; other members do not matter.
 type placeholder struct {
 	is    bool   // a member "_placeholder":true was seen
 	marks uint8  // members named "_placeholder", at most 2 counted
@@ -38,6 +39,13 @@ type placeholder struct {
 
 // member takes note of one member; key is without quotation marks, both raw.
 func (p *placeholder) member(key, value []byte) {
+	if hasEscape(key) {
+		if len(key) > 6*len("_placeholder") {
+			return
+		}
+		var room [6 * len("_placeholder")]byte
+		key = appendUnescaped(room[:0], key)
+	}
 	switch string(key) {
 	case "_placeholder":
 		p.marks = min(p.marks+1, 2)
@@ -61,6 +69,26 @@ func (p *placeholder) index(n int) (i int, legal bool) {
 		i = i*10 + int(c-'0')
 	}
 	return i, i < n
+}
+
+// mayHold reports whether a JSON text may have placeholders in it.
+func mayHold(raw []byte) bool {
+	return bytes.Contains(raw, []byte("_placeholder")) || hasEscape(raw)
+}
+
+// countPlaceholders returns how many objects in list, JSON values separated by
+// commas, stand for attachments, and whether each of them names one of n.
+func countPlaceholders(list []byte, n int) (count int, legal bool) {
+	s := scanner{b: list, depth: math.MaxInt, attachments: n}
+	for s.pos < len(list) {
+		if !s.value() {
+			return 0, false
+		}
+		s.space()
+		s.pos++ // the comma
+		s.space()
+	}
+	return s.placeholders, true
 }
 
 var errIllegalPlaceholder = errors.New("the placeholder names no attachment")

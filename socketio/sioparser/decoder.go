@@ -52,7 +52,7 @@ func (d *decoder) Add(data []byte, binary bool) (p Packet, ok bool, err error) {
 	p.Type -= BinaryEvent - Event
 	p.Args.list, p.Args.owned = bytes.Clone(c.list), true
 	d.pending = &pending{packet: p, awaited: c.attachments}
-	return Packet{}, false, nil
+	return Packet{Header: p.Header}, false, nil
 }
 
 // attach adds an attachment to the pending packet. Its memory is allocated
@@ -66,7 +66,7 @@ func (d *decoder) attach(data []byte) (p Packet, ok bool, err error) {
 	}
 	w.packet.Args.att = append(w.packet.Args.att, append(make([]byte, 0, len(data)), data...))
 	if len(w.packet.Args.att) < w.awaited {
-		return p, false, nil
+		return Packet{Header: w.packet.Header}, false, nil
 	}
 	d.pending = nil
 	return w.packet, true, nil
@@ -214,14 +214,14 @@ func (c *cut) payload(s *scanner, l *Limits) bool {
 func (c *cut) eventName(s *scanner, start, most int) bool {
 	s.pos = start
 	if c.n == 0 {
-		return s.fail(ErrPayload, "an event name was expected")
+		return s.fail(ErrEventName, "there is none")
 	}
 	raw := c.list[:skipValue(c.list)]
 	switch raw[0] {
 	case '"':
 		raw = raw[1 : len(raw)-1]
 	case '{', '[', 't', 'f', 'n':
-		return s.fail(ErrPayload, "an event name was expected")
+		return s.fail(ErrEventName, "it is "+kindOf(raw))
 	}
 	if len(raw) > most {
 		return s.fail(ErrEventName, "longer than "+strconv.Itoa(most)+" bytes")
@@ -234,7 +234,7 @@ func (c *cut) eventName(s *scanner, start, most int) bool {
 		raw = appendUnescaped(room[:0], raw)
 	}
 	if reserved(raw) {
-		return s.fail(ErrPayload, "event name "+strconv.Quote(string(raw))+" is reserved")
+		return s.fail(ErrEventName, strconv.Quote(string(raw))+" is reserved")
 	}
 	return true
 }

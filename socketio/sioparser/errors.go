@@ -18,8 +18,8 @@ var (
 	ErrNamespace          = errors.New("invalid namespace")
 	ErrID                 = errors.New("invalid acknowledgement id")
 	ErrPayload            = errors.New("invalid payload")
-	ErrEventName          = errors.New("invalid event name")
-	ErrDepth              = errors.New("nested too deeply")
+	ErrEventName          = fmt.Errorf("%w: event name", ErrPayload) // reserved, too long, or none
+	ErrDepth              = fmt.Errorf("%w: nested too deeply", ErrPayload)
 	ErrUTF8               = errors.New("invalid UTF-8")
 )
 

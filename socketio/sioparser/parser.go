@@ -37,8 +37,9 @@ type Parser interface {
 type Decoder interface {
 	// Add takes one message. When it completes a packet, ok is true and p is
 	// valid until the next Add, or as long as data is unchanged, if that is
-	// shorter; Args.Clone keeps its arguments. The error is a *DecodeError,
-	// fatal for the connection; what was pending is freed.
+	// shorter; Args.Clone keeps its arguments. When attachments are awaited, ok
+	// is false and p has the header alone. The error is a *DecodeError, fatal
+	// for the connection; what was pending is freed.
 	Add(data []byte, binary bool) (p Packet, ok bool, err error)
 
 	// Pending reports whether attachments are awaited.

@@ -10,13 +10,14 @@ import (
 // It visits every byte once and allocates nothing. Whether strings are valid
 // UTF-8 is left to the caller, who need not ask unless high is set.
 type scanner struct {
-	b           []byte
-	pos         int
-	depth       int    // levels of arrays and objects that may still be opened
-	attachments int    // number announced; negative: placeholders are data
-	high        bool   // a byte outside ASCII was seen
-	err         error  // why the last method returned false
-	detail      string // for DecodeError
+	b            []byte
+	pos          int
+	depth        int    // levels of arrays and objects that may still be opened
+	attachments  int    // number announced; negative: placeholders are data
+	high         bool   // a byte outside ASCII was seen
+	placeholders int    // seen so far
+	err          error  // why the last method returned false
+	detail       string // for DecodeError
 }
 
 func (s *scanner) fail(err error, detail string) bool {
@@ -145,14 +146,20 @@ func (s *scanner) object() bool {
 		case '}':
 			s.pos++
 			s.depth++
-			if _, legal := mark.index(s.attachments); mark.is && !legal {
-				return s.fail(ErrIllegalAttachments, "a placeholder names no attachment")
-			}
-			return true
+			return !mark.is || s.placeholder(&mark)
 		default:
 			return s.fail(ErrPayload, "a comma or the end of an object was expected")
 		}
 	}
+}
+
+// placeholder checks that an object that is one names an attachment.
+func (s *scanner) placeholder(p *placeholder) bool {
+	s.placeholders++
+	if _, legal := p.index(s.attachments); !legal {
+		return s.fail(ErrIllegalAttachments, "a placeholder names no attachment")
+	}
+	return true
 }
 
 // plain marks the ASCII bytes that may stand in a string as they are.

@@ -21,7 +21,13 @@ const (
 	holdsNesting                   // no bound on its depth
 )
 
-var shapes sync.Map // reflect.Type to shape; as large as the program has argument types
+// layout is what is known of one type.
+type layout struct {
+	shape shape
+	open  []int // of a struct, the fields that hold interfaces
+}
+
+var layouts sync.Map // reflect.Type to *layout; as large as the program has argument types
 
 var (
 	jsonMarshaler   = reflect.TypeFor[json.Marshaler]()
@@ -34,13 +40,22 @@ var (
 )
 
 // shapeOf returns the shape of t.
-func shapeOf(t reflect.Type) shape {
-	if s, ok := shapes.Load(t); ok {
-		return s.(shape)
+func shapeOf(t reflect.Type) shape { return layoutOf(t).shape }
+
+func layoutOf(t reflect.Type) *layout {
+	if l, ok := layouts.Load(t); ok {
+		return l.(*layout)
 	}
-	s := walkType(t, make(map[reflect.Type]bool))
-	shapes.Store(t, s)
-	return s
+	l := &layout{shape: walkType(t, make(map[reflect.Type]bool))}
+	if t.Kind() == reflect.Struct {
+		for i := range t.NumField() {
+			if f := t.Field(i); encoded(f) && walkType(f.Type, make(map[reflect.Type]bool))&holdsAny != 0 {
+				l.open = append(l.open, i)
+			}
+		}
+	}
+	layouts.Store(t, l)
+	return l
 }
 
 // walkType collects the shape of t. seen has true for the types whose walk is
@@ -64,11 +79,10 @@ func walkType(t reflect.Type, seen map[reflect.Type]bool) (s shape) {
 		return holdsBytes
 	case implements(t, jsonMarshaler, jsonUnmarshaler):
 		s = holdsCustom | holdsNesting
-	case implements(t, textMarshaler, textUnmarshaler):
-		s = holdsCustom
 	}
-	// What has its methods on the pointer only is written without them where
-	// it cannot be addressed, so its parts count as well.
+	// The parts of a type with methods count as well: a method on the pointer
+	// is not used where the value cannot be addressed, and there may be one
+	// for encoding alone.
 	seen[t] = true
 	switch t.Kind() {
 	case reflect.Interface:
@@ -108,29 +122,67 @@ func encoded(f reflect.StructField) bool {
 // than the encoder admits, or that contains itself, ends there.
 const maxWalk = 4 * DefaultDepth
 
-// findBytes returns which of holdsBytes and holdsNamed are true of a value
-// whose type holds interfaces. It looks only where its type leaves it open. A
+// findBytes returns which of holdsBytes and holdsNamed are true of a value. A
 // value that is too deep is ErrDepth.
-func findBytes(v reflect.Value, level int) (found shape, err error) {
-	const all = holdsBytes | holdsNamed
-	if level > maxWalk {
+func findBytes(v any, level int) (found shape, err error) {
+	switch v := v.(type) {
+	case nil, bool, string, int, int64, float64, json.Number:
+		return 0, nil
+	case []byte:
+		return holdsBytes, nil
+	case map[string]any:
+		if level == maxWalk {
+			return 0, ErrDepth
+		}
+		for _, v := range v {
+			f, err := findBytes(v, level+1)
+			if found |= f; err != nil {
+				return found, err
+			}
+		}
+		return found, nil
+	case []any:
+		if level == maxWalk {
+			return 0, ErrDepth
+		}
+		for _, v := range v {
+			f, err := findBytes(v, level+1)
+			if found |= f; err != nil {
+				return found, err
+			}
+		}
+		return found, nil
+	}
+	return findBytesIn(reflect.ValueOf(v), level)
+}
+
+// findBytesIn does the same with any value, by reflection, and looks only
+// where its type leaves it open.
+func findBytesIn(v reflect.Value, level int) (found shape, err error) {
+	if level == maxWalk {
 		return 0, ErrDepth
 	}
-	if !v.IsValid() {
-		return 0, nil
-	}
-	s := shapeOf(v.Type())
-	if found = s & all; s&holdsAny == 0 || found == all {
+	l := layoutOf(v.Type())
+	found = l.shape & (holdsBytes | holdsNamed)
+	if l.shape&holdsAny == 0 {
 		return found, nil
 	}
 	each := func(v reflect.Value) bool {
 		var f shape
-		f, err = findBytes(v, level+1)
+		f, err = findBytesIn(v, level+1)
 		found |= f
-		return err == nil && found != all
+		return err == nil
 	}
 	switch v.Kind() {
-	case reflect.Interface, reflect.Pointer:
+	case reflect.Interface:
+		if v.IsNil() {
+			break
+		}
+		if v.CanInterface() {
+			return findBytes(v.Interface(), level+1)
+		}
+		each(v.Elem())
+	case reflect.Pointer:
 		if !v.IsNil() {
 			each(v.Elem())
 		}
@@ -144,8 +196,8 @@ func findBytes(v reflect.Value, level int) (found shape, err error) {
 		for m := v.MapRange(); m.Next() && each(m.Value()); {
 		}
 	case reflect.Struct:
-		for i := range v.NumField() {
-			if encoded(v.Type().Field(i)) && !each(v.Field(i)) {
+		for _, i := range l.open {
+			if !each(v.Field(i)) {
 				break
 			}
 		}

@@ -1,7 +1,6 @@
 package sioparser
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,7 +46,7 @@ func (a Args) decodeArg(raw []byte, dst any) error {
 		return errNilPointer
 	}
 	switch {
-	case len(a.att) > 0 && bytes.Contains(raw, []byte(`"_placeholder"`)):
+	case len(a.att) > 0 && mayHold(raw):
 		return decodeBinary(raw, a.att, dst)
 	case a.codec != nil:
 		return a.codec.Unmarshal(raw, dst)
@@ -65,21 +64,25 @@ func decodeText(raw []byte, dst any) error {
 			*dst = unquote(raw)
 			return nil
 		}
+		return json.Unmarshal(raw, dst)
 	case *bool:
 		if raw[0] == 't' || raw[0] == 'f' {
 			*dst = raw[0] == 't'
 			return nil
 		}
+		return json.Unmarshal(raw, dst)
 	case *int:
 		if n, err := strconv.ParseInt(string(raw), 10, strconv.IntSize); err == nil {
 			*dst = int(n)
 			return nil
 		}
+		return json.Unmarshal(raw, dst)
 	case *int64:
 		if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
 			*dst = n
 			return nil
 		}
+		return json.Unmarshal(raw, dst)
 	case *float64:
 		if raw[0] == '-' || raw[0]-'0' <= 9 {
 			if f, err := strconv.ParseFloat(string(raw), 64); err == nil {
@@ -87,6 +90,7 @@ func decodeText(raw []byte, dst any) error {
 				return nil
 			}
 		}
+		return json.Unmarshal(raw, dst)
 	case *any:
 		if *dst == nil {
 			v, err := (&tree{}).value(raw)
@@ -95,8 +99,22 @@ func decodeText(raw []byte, dst any) error {
 			}
 			return err
 		}
+	case *map[string]any:
+		if *dst == nil && raw[0] == '{' {
+			v, _, err := (&tree{}).object(raw)
+			if err == nil {
+				*dst = v.(map[string]any)
+			}
+			return err
+		}
 	}
-	if shapeOf(reflect.TypeOf(dst).Elem())&holdsNumber == 0 && jsonv2.Unmarshal(raw, dst, lenient) == nil {
+	switch s := shapeOf(reflect.TypeOf(dst).Elem()); {
+	case s&holdsNumber != 0: // of which the successor does not know
+	case s&holdsAny != 0:
+		if jsonv2.Unmarshal(raw, dst, lenientAny) == nil {
+			return nil
+		}
+	case jsonv2.Unmarshal(raw, dst, lenient) == nil:
 		return nil
 	}
 	return json.Unmarshal(raw, dst)
@@ -105,6 +123,9 @@ func decodeText(raw []byte, dst any) error {
 // lenient is legacy without its second look at the text, which is known to be
 // valid, and without its errors, which encoding/json itself gives.
 var lenient = jsonv2.JoinOptions(legacy, jsonv1.ReportErrorsWithLegacySemantics(false))
+
+// lenientAny is lenient with our way of decoding into an any.
+var lenientAny = jsonv2.JoinOptions(lenient, jsonv2.WithUnmarshalers(jsonv2.UnmarshalFromFunc(new(tree).readAny)))
 
 // byteDecoder decodes values with attachments. Its functions know the decoder
 // they belong to.
@@ -119,7 +140,7 @@ var byteDecoders = sync.Pool{New: func() any {
 	funcs := jsonv2.JoinUnmarshalers(
 		jsonv2.UnmarshalFromFunc(d.readBytes),
 		jsonv2.UnmarshalFromFunc(d.readBase64),
-		jsonv2.UnmarshalFromFunc(d.readAny),
+		jsonv2.UnmarshalFromFunc(d.tree.readAny),
 		jsonv2.UnmarshalFromFunc(readNumber),
 	)
 	d.exact = jsonv2.JoinOptions(legacy, jsonv2.WithUnmarshalers(funcs))
@@ -185,7 +206,8 @@ func (d *byteDecoder) readNamed(dec *jsontext.Decoder, dst any) error {
 	return nil
 }
 
-func (d *byteDecoder) readAny(dec *jsontext.Decoder, dst *any) error {
+// readAny decodes a value of a struct, slice or map that is an any.
+func (t *tree) readAny(dec *jsontext.Decoder, dst *any) error {
 	if *dst != nil && reflect.TypeOf(*dst).Kind() == reflect.Pointer {
 		return errors.ErrUnsupported // encoding/json decodes into what it points to
 	}
@@ -193,7 +215,7 @@ func (d *byteDecoder) readAny(dec *jsontext.Decoder, dst *any) error {
 	if err != nil {
 		return err
 	}
-	v, err := d.tree.value(raw)
+	v, err := t.value(raw)
 	if err == nil {
 		*dst = v
 	}

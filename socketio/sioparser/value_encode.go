@@ -70,10 +70,14 @@ func (e *encoder) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// errLookalike keeps an application that passes on the data of others from
+// sending a packet that its receivers would read otherwise, or refuse.
+var errLookalike = fmt.Errorf("sioparser: %w: a value looks like the placeholder of an attachment", ErrIllegalAttachments)
+
 // appendList appends values separated by commas, with one before the first if
 // more is true. On an error dst counts as unchanged.
 func (e *encoder) appendList(dst []byte, more bool, values []any) ([]byte, error) {
-	start := len(dst)
+	start, attachments := len(dst), len(e.at.list)
 	for i, v := range values {
 		if more {
 			dst = append(dst, ',')
@@ -87,6 +91,12 @@ func (e *encoder) appendList(dst []byte, more bool, values []any) ([]byte, error
 		}
 		if err != nil {
 			return dst[:start], &ArgError{Index: i, Err: err}
+		}
+	}
+	if written := len(e.at.list) - attachments; written > 0 {
+		list := bytes.TrimPrefix(dst[start:], []byte(","))
+		if n, legal := countPlaceholders(list, len(e.at.list)); n != written || !legal {
+			return dst[:start], errLookalike
 		}
 	}
 	return dst, nil
@@ -283,7 +293,7 @@ func (e *encoder) appendValue(dst []byte, v any) ([]byte, error) {
 // shape s.
 func (s shape) in(v any) (found shape, err error) {
 	if s&holdsAny != 0 {
-		return findBytes(reflect.ValueOf(v), 0)
+		return findBytes(v, 0)
 	}
 	return s & (holdsBytes | holdsNamed), nil
 }
@@ -331,8 +341,9 @@ var legacy = jsonv2.JoinOptions(jsonv1.DefaultOptionsV1(), jsontext.EscapeForHTM
 // byteEncoder is an encoder of the library with functions that know the
 // encoder they belong to. It is made when first needed.
 type byteEncoder struct {
-	enc  *jsontext.Encoder
-	opts jsonv2.Options
+	enc   *jsontext.Encoder
+	opts  jsonv2.Options
+	dirty bool // an error, or a panic of a method of the user, left enc inside a value
 }
 
 func (b *byteEncoder) encode(e *encoder, v any, named bool) error {
@@ -347,10 +358,12 @@ func (b *byteEncoder) encode(e *encoder, v any, named bool) error {
 		b.opts = jsonv2.JoinOptions(legacy, jsonv2.WithMarshalers(jsonv2.JoinMarshalers(funcs...)))
 		b.enc = jsontext.NewEncoder(e, b.opts)
 	}
-	err := jsonv2.MarshalEncode(b.enc, v)
-	if err != nil {
+	if b.dirty {
 		b.enc.Reset(e, b.opts)
 	}
+	b.dirty = true
+	err := jsonv2.MarshalEncode(b.enc, v)
+	b.dirty = err != nil
 	return err
 }
 

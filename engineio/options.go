@@ -57,7 +57,8 @@ type Options struct {
 	CloseTimeout time.Duration
 
 	// WriteTimeout is how long a write may make no progress before the session
-	// ends with ReasonTransportError. Zero means 20s.
+	// ends with ReasonTransportError; in the answer to a poll, how long each
+	// 64 KiB may take. Zero means 20s.
 	WriteTimeout time.Duration
 
 	// BodyTimeout is how long a client may take to send the body of a POST.

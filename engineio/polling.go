@@ -57,7 +57,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q query) {
 	case s.poll != nil:
 		s.mu.Unlock()
 		s.finish(&CloseError{Reason: ReasonTransportError, Err: errOverlap})
-		w.WriteHeader(http.StatusBadRequest)
+		s.srv.dismiss(w, r, http.StatusBadRequest)
 		return
 	}
 	s.poll = p
@@ -176,17 +176,32 @@ func (s *Session) writePayload(w http.ResponseWriter, r *http.Request, q query, 
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
 	s.srv.hookHeaders(h, r)
+	return s.writeBody(w, b)
+}
+
+// writeStep is how much of a body has to be taken within WriteTimeout.
+const writeStep = 64 << 10
+
+// writeBody writes the body of an answer, for as long as the client takes it.
+func (s *Session) writeBody(w http.ResponseWriter, b []byte) error {
 	rc := http.NewResponseController(w)
-	// A long poll outlives http.Server.WriteTimeout, which counts from the
-	// request. Writers that know no deadlines answer with an error; so be it.
-	rc.SetWriteDeadline(time.Now().Add(s.srv.cfg.WriteTimeout))
-	_, err := w.Write(b)
-	if err == nil {
-		if err = rc.Flush(); errors.Is(err, http.ErrNotSupported) {
-			err = nil
+	for {
+		// A long poll outlives http.Server.WriteTimeout, which counts from the
+		// request. Writers that know no deadlines answer with an error; so be it.
+		rc.SetWriteDeadline(time.Now().Add(s.srv.cfg.WriteTimeout))
+		n := min(len(b), writeStep)
+		if _, err := w.Write(b[:n]); err != nil {
+			return err
+		}
+		if b = b[n:]; len(b) == 0 {
+			break
 		}
 	}
+	err := rc.Flush()
 	rc.SetWriteDeadline(time.Time{})
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil
+	}
 	return err
 }
 
@@ -223,7 +238,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request, q query) {
 	case s.posting:
 		s.mu.Unlock()
 		s.finish(&CloseError{Reason: ReasonTransportError, Err: errOverlap})
-		w.WriteHeader(http.StatusBadRequest)
+		s.srv.dismiss(w, r, http.StatusBadRequest)
 		return
 	}
 	s.posting = true
@@ -246,7 +261,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request, q query) {
 		w.Header().Set("Connection", "close") // the rest of the body is not read
 		fallthrough
 	default:
-		w.WriteHeader(status)
+		s.srv.dismiss(w, r, status)
 	}
 }
 

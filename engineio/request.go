@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/siogo/sio/engineio/eioparser"
 )
@@ -153,7 +154,7 @@ func (srv *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.servePost(w, r, q)
 	default:
 		w.Header().Set("Allow", "GET, POST")
-		w.WriteHeader(http.StatusMethodNotAllowed)
+		srv.dismiss(w, r, http.StatusMethodNotAllowed)
 	}
 }
 
@@ -263,6 +264,7 @@ func (srv *Server) refuse(w http.ResponseWriter, r *http.Request, e *RequestErro
 	if hook := srv.cfg.hooks.RequestRefused; hook != nil {
 		hook(r, e)
 	}
+	srv.dropBody(w, r)
 	status := orDefault(e.Status, http.StatusBadRequest)
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
@@ -289,4 +291,19 @@ func (srv *Server) refuse(w http.ResponseWriter, r *http.Request, e *RequestErro
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	w.Write(body)
+}
+
+// dismiss answers a request with a bare status.
+func (srv *Server) dismiss(w http.ResponseWriter, r *http.Request, status int) {
+	srv.dropBody(w, r)
+	w.WriteHeader(status)
+}
+
+// dropBody bounds how long the client of a refused request may go on sending
+// its body: the HTTP server reads a part of it before it closes the connection,
+// and would wait for that part without end.
+func (srv *Server) dropBody(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		http.NewResponseController(w).SetReadDeadline(time.Now().Add(srv.cfg.CloseTimeout))
+	}
 }

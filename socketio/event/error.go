@@ -56,8 +56,8 @@ func (e *Error) DecodeData(dst any) error {
 	return json.Unmarshal(raw, dst)
 }
 
-// badRequest says that what arrived does not fit the contract.
-func badRequest(message string, cause error) error {
+// BadRequest returns an Error with CodeBadRequest. Its cause stays on this side.
+func BadRequest(message string, cause error) *Error {
 	return &Error{Code: CodeBadRequest, Message: message, cause: cause}
 }
 

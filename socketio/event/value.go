@@ -1,10 +1,10 @@
 package event
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"reflect"
+
+	"github.com/siogo/sio/socketio/sioparser"
 )
 
 // ArgsMarshaler is implemented by types that are more than one argument, or
@@ -27,26 +27,7 @@ type Validator interface {
 
 // Base64 is bytes that travel inside the JSON text, base64-encoded, and not as
 // an attachment.
-type Base64 []byte
-
-func (b Base64) MarshalJSON() ([]byte, error) {
-	if b == nil {
-		return []byte("null"), nil
-	}
-	out := make([]byte, 0, 2+base64.StdEncoding.EncodedLen(len(b)))
-	out = append(out, '"')
-	out = base64.StdEncoding.AppendEncode(out, b)
-	return append(out, '"'), nil
-}
-
-func (b *Base64) UnmarshalJSON(data []byte) error {
-	var plain []byte
-	if err := json.Unmarshal(data, &plain); err != nil {
-		return err
-	}
-	*b = plain
-	return nil
-}
+type Base64 = sioparser.Base64
 
 // value is how the values of one type become arguments and come back.
 type value[T any] struct {
@@ -121,7 +102,7 @@ func fits(err error) error {
 	if err == nil || errors.As(err, new(*Error)) {
 		return err
 	}
-	return badRequest("the arguments do not fit the event", err)
+	return BadRequest("the arguments do not fit the event", err)
 }
 
 // validate asks v, or a pointer to it, whether it is valid.

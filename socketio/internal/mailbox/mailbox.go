@@ -40,7 +40,8 @@ const (
 
 // Result is what became of a task that was put.
 type Result struct {
-	// Full: the caller should stop until Owner.Room is called. Only with Block.
+	// Full: the mailbox has become full, and the caller should stop until
+	// Owner.Room is called, as it will be once for each time. Only with Block.
 	Full bool
 	// Dropped is the task that was dropped instead of run, if any: the one
 	// that was put, or an older one. A closed mailbox drops what is put.
@@ -115,7 +116,7 @@ func (m *Mailbox) Put(t *Turn, task Task, p Policy) (r Result) {
 	}
 	m.waiting.push(t)
 	m.queued++
-	if p == Block && m.queued >= m.limit {
+	if p == Block && m.queued >= m.limit && !m.full {
 		m.full = true
 		r.Full = true
 	}
@@ -124,7 +125,8 @@ func (m *Mailbox) Put(t *Turn, task Task, p Policy) (r Result) {
 	return r
 }
 
-// Close refuses all later tasks. Those that wait are dropped, if drop says so.
+// Close refuses all later tasks. Those that wait are dropped, if drop says so
+// and they are not to be kept.
 // When all others have ended, those that await something included but not
 // those outside, last is run; it may be nil. A second Close does nothing and
 // returns false.
@@ -137,7 +139,9 @@ func (m *Mailbox) Close(last *Turn, task Task, drop bool) bool {
 	m.closed = true
 	room := false
 	if drop {
-		m.waiting, m.queued = list{}, 0
+		for m.waiting.removeFirst(func(u *Turn) bool { return !u.keep }) != nil {
+			m.queued--
+		}
 		room, m.full = m.full, false
 	}
 	if last != nil {

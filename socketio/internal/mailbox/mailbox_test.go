@@ -276,8 +276,13 @@ func TestClose(t *testing.T) {
 			f.put(func(*Turn) { <-hold; log = append(log, "running") })
 			synctest.Wait()
 			f.Put(new(Turn), task("waiting"), Block)
-			if r := f.Put(new(Turn), task("waiting too"), Block); !r.Full {
+			keep := new(Turn)
+			keep.Keep()
+			if r := f.Put(keep, task("kept"), Block); !r.Full {
 				t.Error("not full")
+			}
+			if r := f.Put(new(Turn), task("over"), Block); r.Full {
+				t.Error("said so twice")
 			}
 			if !f.Close(new(Turn), task("last"), drop) {
 				t.Error("first Close was refused")
@@ -290,9 +295,9 @@ func TestClose(t *testing.T) {
 			}
 			close(hold)
 			f.wait(t)
-			want := []string{"running", "waiting", "waiting too", "last"}
+			want := []string{"running", "waiting", "kept", "over", "last"}
 			if drop {
-				want = []string{"running", "last"}
+				want = []string{"running", "kept", "last"}
 			}
 			if !slices.Equal(log, want) {
 				t.Errorf("drop %v: ran %q, want %q", drop, log, want)

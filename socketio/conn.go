@@ -1,0 +1,350 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/siogo/sio/engineio"
+	"github.com/siogo/sio/engineio/eioparser"
+	"github.com/siogo/sio/socketio/sioparser"
+)
+
+// conn is one client's connection: the handler of an Engine.IO session, which
+// calls Message and Closed one at a time.
+//
+// mu guards the block under it; nothing is called while it is held. The
+// decoder is used by Message alone.
+type conn struct {
+	srv     *Server           // immutable
+	session *engineio.Session // immutable
+
+	decoder sioparser.Decoder // while attachments are awaited
+
+	mu       sync.Mutex
+	sockets  []*Socket // at most one for each namespace, those that are joining included
+	one      [1]*Socket
+	left     []string    // namespaces that the server left: the client may not know yet
+	timer    *time.Timer // until the first namespace is joined
+	late     *time.Timer // while attachments are awaited
+	closed   bool
+	full     int  // mailboxes that are full
+	paused   bool // what the session was told
+	adjuster bool // somebody is telling it
+}
+
+// open begins a connection, inside the handshake of its session.
+func (srv *Server) open(session *engineio.Session) engineio.Handler {
+	c := &conn{srv: srv, session: session}
+	c.sockets = c.one[:0]
+	c.timer = time.AfterFunc(srv.cfg.ConnectTimeout, c.connectTimedOut)
+	if c.v2() {
+		// Clients of this generation are in "/" without asking for it. The
+		// answer travels with the handshake unless middleware has to decide.
+		c.connect("/", sioparser.Args{})
+	}
+	return c
+}
+
+// v2 reports whether the client is of the generation 2.x.
+func (c *conn) v2() bool { return c.session.Revision() == eioparser.V3 }
+
+// connectTimedOut closes a connection that has not joined a namespace.
+func (c *conn) connectTimedOut() {
+	c.mu.Lock()
+	waiting := c.timer != nil
+	c.mu.Unlock()
+	if waiting {
+		c.srv.cfg.Logger.Info("closing a connection that has joined no namespace", "remote", c.session.Handshake().RemoteAddr())
+		c.session.Close()
+	}
+}
+
+// joined stops the timer of connectTimedOut.
+func (c *conn) joined() {
+	c.mu.Lock()
+	if c.timer != nil {
+		c.timer.Stop()
+		c.timer = nil
+	}
+	c.mu.Unlock()
+}
+
+// Message handles one message of the client. A decoder is borrowed for it, and
+// kept only while attachments are awaited.
+func (c *conn) Message(data []byte, binary bool) {
+	d, first := c.decoder, c.decoder == nil
+	if first {
+		d = c.srv.decoders.Get().(sioparser.Decoder)
+	}
+	p, complete, err := d.Add(data, binary)
+	if err != nil {
+		c.decoder = nil
+		c.violation(err)
+		return
+	}
+	if complete {
+		if log := c.srv.cfg.Logger; log.Enabled(context.Background(), slog.LevelDebug) {
+			c.logPacket(log, &p)
+		}
+		c.packet(&p)
+	}
+	if d.Pending() {
+		if first {
+			c.decoder = d
+			c.expectAttachments()
+		}
+		return
+	}
+	if !first {
+		c.decoder = nil
+		c.attachmentsCame()
+	}
+	c.srv.decoders.Put(d)
+}
+
+func (c *conn) logPacket(log *slog.Logger, p *sioparser.Packet) {
+	log.Debug("packet received", "type", p.Type.String(), "namespace", p.Namespace, "event", string(p.Name()), "args", p.Args.Len())
+}
+
+// expectAttachments bounds how long the rest of a packet may take.
+func (c *conn) expectAttachments() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.late = time.AfterFunc(c.srv.cfg.PingTimeout, func() {
+			c.violation(errors.New("attachments did not come in time"))
+		})
+	}
+}
+
+func (c *conn) attachmentsCame() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.late != nil {
+		c.late.Stop()
+		c.late = nil
+	}
+}
+
+// violation closes the connection of a client that broke the protocol.
+func (c *conn) violation(err error) {
+	c.srv.cfg.Logger.Info("protocol violation", "remote", c.session.Handshake().RemoteAddr(), "err", err)
+	c.session.Abort(engineio.ReasonParseError, err)
+}
+
+// packet handles one packet, which is valid during the call.
+func (c *conn) packet(p *sioparser.Packet) {
+	name := p.Namespace
+	if p.Type == sioparser.Connect {
+		c.connect(name, p.Args)
+		return
+	}
+	s, left := c.find(name)
+	switch {
+	case left: // it crossed our DISCONNECT
+	case s == nil || s.state.Load() < opening:
+		c.violation(fmt.Errorf("%v packet for the namespace %.80q, which was not joined", p.Type, name))
+	case p.Type == sioparser.Event:
+		s.receive(p)
+	case p.Type == sioparser.Ack:
+		s.acknowledged(p)
+	case p.Type == sioparser.Disconnect:
+		if c.remove(s, false) {
+			s.end(&DisconnectError{Reason: ReasonClientNamespaceDisconnect}, false)
+		}
+	default:
+		c.violation(fmt.Errorf("%v packet from a client", p.Type))
+	}
+}
+
+// connect handles a CONNECT packet.
+func (c *conn) connect(name string, auth sioparser.Args) {
+	if c.v2() {
+		var query string
+		if name, query, _ = strings.Cut(name, "?"); query != "" {
+			auth = queryAuth(query)
+		}
+	}
+	c.mu.Lock()
+	joined := slices.ContainsFunc(c.sockets, func(s *Socket) bool { return s.ns.name == name })
+	full := len(c.sockets)+len(c.left) >= c.srv.cfg.MaxNamespaces
+	c.left = slices.DeleteFunc(c.left, func(n string) bool { return n == name })
+	c.mu.Unlock()
+	switch {
+	case joined && c.v2() && name == "/":
+		return // joined by the server, as every client of this generation
+	case joined:
+		c.violation(fmt.Errorf("CONNECT for the namespace %.80q, which has been joined", name))
+		return
+	case full:
+		c.refuse(name, &Error{Message: "Too many namespaces"})
+		return
+	}
+	ns := c.srv.enter(name, auth)
+	if ns == nil {
+		c.refuse(name, &Error{Message: "Invalid namespace"})
+		return
+	}
+	s := newSocket(ns, c, auth)
+	if !c.add(s) {
+		ns.leave()
+		return
+	}
+	s.join()
+}
+
+// queryAuth makes the auth object of a 2.x client from the query of its
+// CONNECT packet.
+func queryAuth(query string) sioparser.Args {
+	values, _ := url.ParseQuery(query) // what cannot be decoded is left out
+	object := make(map[string]string, len(values))
+	for k, v := range values {
+		object[k] = v[len(v)-1]
+	}
+	args, _ := sioparser.JSON(nil).EncodeArgs("", object) // strings can always be encoded
+	return args
+}
+
+// add makes the connection know s, unless it is closed.
+func (c *conn) add(s *Socket) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	c.sockets = append(c.sockets, s)
+	return true
+}
+
+// find returns the socket of a namespace; left says that there was one which
+// this server has disconnected.
+func (c *conn) find(name string) (s *Socket, left bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.sockets {
+		if s.ns.name == name {
+			return s, false
+		}
+	}
+	return nil, slices.Contains(c.left, name)
+}
+
+// remove forgets s and reports whether it was known. What the client has sent
+// to it by now is ignored if the server left.
+func (c *conn) remove(s *Socket, serverLeft bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.Index(c.sockets, s)
+	if i < 0 {
+		return false
+	}
+	c.sockets = slices.Delete(c.sockets, i, i+1)
+	if serverLeft {
+		c.left = append(c.left, s.ns.name)
+	}
+	return true
+}
+
+// all returns the sockets of the connection.
+func (c *conn) all() []*Socket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.sockets)
+}
+
+// refuse answers a CONNECT packet that does not make a socket.
+func (c *conn) refuse(name string, e *Error) {
+	c.srv.cfg.Logger.Info("refused a namespace", "namespace", name, "remote", c.session.Handshake().RemoteAddr(), "err", e)
+	p, err := c.srv.encode(sioparser.Header{Type: sioparser.ConnectError, Namespace: name}, "", []any{c.connectError(e)})
+	if err != nil { // the data of the application cannot be encoded
+		c.srv.cfg.Logger.Error("cannot tell a client why it was refused", "err", err)
+		p, _ = c.srv.encode(sioparser.Header{Type: sioparser.ConnectError, Namespace: name}, "", []any{c.connectError(&Error{Message: e.Message})})
+	}
+	_ = p.send(c.session, delivery{}) // it fails when the client has gone
+}
+
+// connectError returns the payload of a CONNECT_ERROR packet: an object, and
+// for 2.x clients the data alone, or else the message.
+func (c *conn) connectError(e *Error) any {
+	if c.v2() {
+		if e.Data != nil {
+			return e.Data
+		}
+		return e.Message
+	}
+	type code struct {
+		Code string `json:"code"`
+	}
+	payload := struct {
+		Message string `json:"message"`
+		Code    string `json:"code,omitempty"`
+		Data    any    `json:"data,omitempty"`
+	}{e.Message, e.Code, e.Data}
+	if e.Data == nil && e.Code != "" {
+		payload.Data = code{e.Code} // the JavaScript client hands on message and data only
+	}
+	return payload
+}
+
+// Closed ends all sockets of the connection.
+func (c *conn) Closed(err *engineio.CloseError) {
+	c.mu.Lock()
+	c.closed = true
+	sockets := slices.Clone(c.sockets)
+	c.sockets = nil
+	for _, t := range []*time.Timer{c.timer, c.late} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	c.timer, c.late = nil, nil
+	c.mu.Unlock()
+	c.decoder = nil
+	reason := &DisconnectError{Reason: Reason(err.Reason), Err: err.Err}
+	for _, s := range sockets {
+		s.end(reason, dropsEvents(reason.Reason))
+	}
+}
+
+// dropsEvents reports whether events that wait for their handlers are dropped:
+// when it was this side that had enough of the client.
+func dropsEvents(r Reason) bool {
+	switch r {
+	case ReasonClientNamespaceDisconnect, ReasonTransportClose, ReasonTransportError, ReasonPingTimeout:
+		return false
+	}
+	return true
+}
+
+// Room is called by a mailbox that was full and has room again.
+func (c *conn) Room() { c.adjust(-1) }
+
+// adjust counts the mailboxes that are full, and reads the connection only
+// while there are none.
+func (c *conn) adjust(full int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.full += full
+	if c.adjuster {
+		return // whoever tells the session sees the new count
+	}
+	c.adjuster = true
+	for c.paused != (c.full > 0) {
+		c.paused = c.full > 0
+		tell := c.session.Resume
+		if c.paused {
+			tell = c.session.Pause
+		}
+		c.mu.Unlock()
+		tell()
+		c.mu.Lock()
+	}
+	c.adjuster = false
+}

@@ -1,0 +1,206 @@
+package socketio_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"go.uber.org/goleak"
+
+	"github.com/siogo/sio/socketio"
+	"github.com/siogo/sio/socketio/internal/peer"
+	"github.com/siogo/sio/socketio/siotest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// quiet is the logger of tests that provoke errors.
+var quiet = slog.New(slog.DiscardHandler)
+
+// bubble runs a test in virtual time with a server.
+func bubble(t *testing.T, o *socketio.Options, f func(t *testing.T, io *socketio.Server, n *siotest.Network)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		if o == nil {
+			o = &socketio.Options{}
+		}
+		own := *o
+		if own.Logger == nil {
+			own.Logger = quiet
+		}
+		io := socketio.New(&own)
+		f(t, io, siotest.NewNetwork(t, io))
+	})
+}
+
+// A wire is a client that speaks in frames.
+type wire struct {
+	t      *testing.T
+	conn   *peer.Conn
+	frames chan string // binary frames begin with "b:"
+	end    error       // after frames is closed
+	sid    string
+}
+
+// dialWire opens a WebSocket of a protocol revision and takes its open packet.
+func dialWire(t *testing.T, n *siotest.Network, revision string) *wire {
+	t.Helper()
+	nc, err := n.DialContext(t.Context(), "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := peer.Dial(nc, "/socket.io/?transport=websocket&EIO="+revision, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wire{t: t, conn: conn, frames: make(chan string, 4096)}
+	done := make(chan struct{})
+	go func() { // ends with the connection; the cleanup waits for it
+		defer close(done)
+		defer close(w.frames)
+		for {
+			m, err := conn.Read()
+			if err != nil {
+				w.end = err
+				return
+			}
+			s := string(m.Data)
+			if m.Binary {
+				s = "b:" + s
+			}
+			w.frames <- s
+		}
+	}()
+	t.Cleanup(func() { conn.Abort(); <-done })
+	open := <-w.frames
+	_, rest, _ := strings.Cut(open, `"sid":"`)
+	w.sid, _, _ = strings.Cut(rest, `"`)
+	if open[0] != '0' || len(w.sid) != 20 {
+		t.Fatalf("expected an open packet, got %s", open)
+	}
+	return w
+}
+
+// join joins namespaces and takes the answers.
+func (w *wire) join(namespaces ...string) *wire {
+	w.t.Helper()
+	for _, ns := range namespaces {
+		if ns == "/" {
+			w.send("40")
+			w.expect("40*")
+			continue
+		}
+		w.send("40" + ns + ",")
+		w.expect("40" + ns + ",*")
+	}
+	return w
+}
+
+func (w *wire) send(frames ...string) {
+	for _, f := range frames {
+		data, binary := strings.CutPrefix(f, "b:")
+		w.conn.Write(peer.Message{Data: []byte(data), Binary: binary})
+	}
+}
+
+// expect takes as many frames and compares them: "*" stands for anything
+// behind, SID for the id of the session.
+func (w *wire) expect(frames ...string) {
+	w.t.Helper()
+	for _, want := range frames {
+		synctest.Wait()
+		select {
+		case got, ok := <-w.frames:
+			if !ok {
+				w.t.Fatalf("expected %s, but the connection ended: %v", want, w.end)
+			}
+			want := strings.ReplaceAll(want, "SID", w.sid)
+			if start, any := strings.CutSuffix(want, "*"); got != want && !(any && strings.HasPrefix(got, start)) {
+				w.t.Fatalf("expected %s, got %s", want, got)
+			}
+		default:
+			w.t.Fatalf("expected %s, got nothing", want)
+		}
+	}
+}
+
+// nothing says that no frame has come and the connection is open.
+func (w *wire) nothing() {
+	w.t.Helper()
+	synctest.Wait()
+	select {
+	case got, ok := <-w.frames:
+		w.t.Fatalf("expected nothing, got %q (connection open: %v)", got, ok)
+	default:
+	}
+}
+
+// closed says that the connection has ended without a further frame.
+func (w *wire) closed() {
+	w.t.Helper()
+	synctest.Wait()
+	select {
+	case got, ok := <-w.frames:
+		if ok {
+			w.t.Fatalf("expected the end of the connection, got %s", got)
+		}
+	default:
+		w.t.Fatal("the connection is open")
+	}
+}
+
+// play plays a dialogue: lines of a direction, ">" to the server and "<" from
+// it, and a frame. "x" is the end of the connection, "-" is silence.
+func (w *wire) play(lines ...string) {
+	w.t.Helper()
+	for _, line := range lines {
+		switch frame := line[1:]; line[0] {
+		case '>':
+			w.send(frame)
+		case '<':
+			w.expect(frame)
+		case '-':
+			w.nothing()
+		case 'x':
+			w.closed()
+		default:
+			w.t.Fatalf("line %q", line)
+		}
+	}
+}
+
+// request makes one HTTP request in memory.
+func request(t *testing.T, n *siotest.Network, method, target, body string) (status int, answer string) {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{DialContext: n.DialContext, DisableKeepAlives: true}}
+	req, err := http.NewRequestWithContext(t.Context(), method, "http://server"+target, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	all, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(all)
+}
+
+// logged returns options with a logger that writes to memory.
+func logged(o socketio.Options) (*socketio.Options, *bytes.Buffer) {
+	var b bytes.Buffer
+	o.Logger = slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	return &o, &b
+}
+
+func reply(args ...any) socketio.HandlerFunc {
+	return func(_ context.Context, e *socketio.Event) error { return e.Reply(args...) }
+}

@@ -14,13 +14,17 @@ import (
 	"time"
 
 	"github.com/siogo/sio/engineio"
+	"github.com/siogo/sio/socketio"
 )
 
 // A Server keeps the contract.
 type Server struct {
 	files    fs.FS
 	listener net.Listener
+	http     *http.Server
 	engine   *engineio.Server
+	io       *socketio.Server
+	reasons  *reasons
 }
 
 // Start starts a server on 127.0.0.1. files is served under "/".
@@ -33,38 +37,43 @@ func Start(files fs.FS) (*Server, error) {
 func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
 
 // Restart shuts the server down, starts it anew on the same port and returns
-// for which reasons the Socket.IO sockets ended until then, by id.
+// for which reasons the Socket.IO sockets ended until then, by id. Clients are
+// told; what they do not take within two seconds is cut off.
 func (s *Server) Restart() (reasons map[string]string, err error) {
-	addr := s.listener.Addr().String()
-	if err := s.Close(); err != nil {
-		return nil, err
-	}
-	return map[string]string{}, s.start(addr)
-}
-
-// Close shuts the server down. Clients are told; what they do not take within
-// two seconds is cut off.
-func (s *Server) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	err := s.engine.Shutdown(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = nil
+	for _, layer := range []interface{ Shutdown(context.Context) error }{s.io, s.engine} {
+		if err := layer.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return nil, err
+		}
 	}
-	return errors.Join(err, s.listener.Close())
+	addr, reasons := s.listener.Addr().String(), s.reasons.all()
+	if err := s.http.Close(); err != nil {
+		return nil, err
+	}
+	return reasons, s.start(addr)
+}
+
+// Close ends everything at once.
+func (s *Server) Close() error {
+	return errors.Join(s.io.Close(), s.engine.Close(), s.http.Close())
 }
 
 func (s *Server) start(addr string) (err error) {
 	if s.engine, err = newEngine(); err != nil {
 		return err
 	}
+	s.reasons = newReasons()
+	s.io = newSocketIO(s.reasons)
 	mux := http.NewServeMux()
+	mux.Handle("/socket.io/", s.io)
 	mux.Handle("/engine.io/", s.engine)
 	mux.Handle("/", http.FileServerFS(s.files))
 	if s.listener, err = net.Listen("tcp", addr); err != nil {
 		return err
 	}
-	// Started by Start and Restart; ends when Close closes the listener. Nobody waits for it: it holds nothing.
-	go http.Serve(s.listener, mux)
+	s.http = &http.Server{Handler: mux}
+	// Started by Start and Restart; ends when Restart or Close closes s.http. Nobody waits for it: it holds nothing.
+	go s.http.Serve(s.listener)
 	return nil
 }

@@ -1,7 +1,19 @@
 module github.com/siogo/sio/interop
 
-go 1.26
+go 1.26.0
 
-require github.com/siogo/sio v0.0.0
+require (
+	github.com/andybalholm/brotli v1.2.8
+	github.com/rs/cors v1.11.1
+	github.com/siogo/sio v0.0.0
+	go.uber.org/goleak v1.3.0
+)
+
+require (
+	github.com/go-json-experiment/json v0.0.0-20260820222146-c27c302e5fc3 // indirect
+	github.com/gobwas/httphead v0.1.0 // indirect
+	github.com/gobwas/ws v1.5.0 // indirect
+	github.com/klauspost/compress v1.20.3 // indirect
+)
 
 replace github.com/siogo/sio => ../

@@ -61,12 +61,10 @@ func runSuite(t *testing.T, to target, script, suite, client, mode string) {
 		default:
 			scenarios++
 			t.Run(r.Scenario, func(t *testing.T) {
-				if r.Note != "" {
-					t.Log(r.Note)
-				}
 				if !r.OK {
-					t.Errorf("after %d ms: %s", r.MS, r.Error)
+					t.Fatalf("after %d ms: %s", r.MS, r.Error)
 				}
+				t.Logf("%d ms %s", r.MS, r.Note)
 			})
 		}
 	}

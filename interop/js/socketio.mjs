@@ -163,7 +163,9 @@ export const scenarios = {
   async "unknown namespace"(c) {
     const root = await c.connect();
     const [error] = await next(root.io.socket("/nowhere"), refusal(c));
-    equal(error.message, "Invalid namespace", "reason of the refusal");
+    // A 2.x server tells its clients by a bare string; the reference of today uses an object for them too.
+    const reason = c.generation === 2 ? (error.message ?? error) : error.message;
+    equal(reason, "Invalid namespace", "reason of the refusal");
     equal(await call(root, "echo", "still here"), ["still here"], "the connection survives");
   },
 

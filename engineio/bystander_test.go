@@ -135,3 +135,13 @@ func (quiet) Closed(*CloseError)   {}
 func repeat(s, separator string, n int) string {
 	return strings.Repeat(s+separator, n-1) + s
 }
+
+// peakMemory runs f and returns how many bytes were allocated meanwhile, which
+// is no less than the memory that was in use at its peak.
+func peakMemory(f func()) int64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return int64(after.TotalAlloc - before.TotalAlloc)
+}

@@ -103,10 +103,9 @@ func (srv *Server) openPolling(w http.ResponseWriter, r *http.Request, q query) 
 // else an upgrade of s. It takes the connection from the HTTP server and
 // returns; the connection's reader goes on by itself.
 func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, q query, s *Session) {
-	if status, err := checkWebSocket(r); err != nil {
+	if refusal := srv.checkWebSocket(r); refusal != nil {
 		w.Header().Set("Sec-WebSocket-Version", "13")
-		w.Header().Set("Connection", "close")
-		http.Error(w, err.Error(), status)
+		srv.refuse(w, r, refusal)
 		return
 	}
 	handshake := s == nil
@@ -152,21 +151,29 @@ func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, q quer
 
 // checkWebSocket checks the client's side of the opening handshake, RFC 6455
 // section 4.2.1.
-func checkWebSocket(r *http.Request) (status int, err error) {
+func (srv *Server) checkWebSocket(r *http.Request) *RequestError {
+	refuse := func(status int, format string, args ...any) *RequestError {
+		return &RequestError{Code: CodeBadRequest, Status: status, Message: fmt.Sprintf(format, args...)}
+	}
 	key := r.Header["Sec-Websocket-Key"]
 	switch {
 	case r.Method != http.MethodGet:
-		return http.StatusBadRequest, fmt.Errorf("expected an upgrade with GET, got %s", r.Method)
+		return refuse(http.StatusBadRequest, "expected an upgrade with GET, got %s", r.Method)
 	case !r.ProtoAtLeast(1, 1):
-		return http.StatusBadRequest, fmt.Errorf("expected HTTP/1.1, got %s", r.Proto)
+		return refuse(http.StatusBadRequest, "expected HTTP/1.1, got %s", r.Proto)
 	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
-		return http.StatusBadRequest, errors.New("an upgrade request must not have a body")
+		return refuse(http.StatusBadRequest, "an upgrade request must not have a body")
 	case !headerHas(r.Header, "Sec-Websocket-Version", "13"):
-		return http.StatusUpgradeRequired, fmt.Errorf("expected WebSocket version 13, got %.40q", r.Header.Get("Sec-Websocket-Version"))
+		return refuse(http.StatusUpgradeRequired, "expected WebSocket version 13")
 	case len(key) != 1 || !isKey(key[0]):
-		return http.StatusBadRequest, errors.New("expected one Sec-WebSocket-Key of 16 bytes in base64")
+		return refuse(http.StatusBadRequest, "expected one Sec-WebSocket-Key of 16 bytes in base64")
 	}
-	return 0, nil
+	if srv.cfg.Deflate != nil {
+		if _, _, err := websocket.NegotiateDeflate(r.Header["Sec-Websocket-Extensions"]); err != nil {
+			return refuse(http.StatusBadRequest, "expected a list of extensions in Sec-WebSocket-Extensions")
+		}
+	}
+	return nil
 }
 
 func isKey(s string) bool {

@@ -1,0 +1,106 @@
+// Command contract is the server that load tests are run against: a few
+// events, the default settings, and nothing else.
+//
+//	client emits                        server does
+//	echo, one argument, ack             acknowledges with that argument
+//	broadcast, one argument             emits "msg" with it to everybody in "/"
+//	join, an array of rooms, ack        joins them, acknowledges with nothing
+//	room-broadcast, a room, an argument emits "msg" with it to everybody in the room
+//	gc, ack                             collects garbage, acknowledges with nothing
+//
+// It serves /socket.io/ on 127.0.0.1, on the port of -port or of the
+// environment variable PORT, or on 3000.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+
+	"github.com/siogo/sio/socketio"
+	"github.com/siogo/sio/socketio/event"
+)
+
+func main() {
+	port := flag.String("port", envOr("PORT", "3000"), "port on 127.0.0.1")
+	flag.Parse()
+	http.Handle("/socket.io/", newServer())
+	log.Fatal(http.ListenAndServe(net.JoinHostPort("127.0.0.1", *port), nil))
+}
+
+func envOr(name, otherwise string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return otherwise
+}
+
+// newServer returns the contract with default settings.
+func newServer() *socketio.Server {
+	io := socketio.New(nil)
+	io.On("echo", func(_ context.Context, e *socketio.Event) error {
+		args, err := passOn(e.Arguments())
+		if err != nil {
+			return err
+		}
+		return e.Reply(args...)
+	})
+	io.On("broadcast", func(_ context.Context, e *socketio.Event) error {
+		args, err := passOn(e.Arguments())
+		if err != nil {
+			return err
+		}
+		return io.Emit("msg", args...)
+	})
+	io.On("join", func(_ context.Context, e *socketio.Event) error {
+		var rooms []string
+		if err := e.Decode(&rooms); err != nil {
+			return err
+		}
+		if err := e.Socket().Join(rooms...); err != nil {
+			return err
+		}
+		return e.Reply()
+	})
+	io.On("room-broadcast", func(_ context.Context, e *socketio.Event) error {
+		var room string
+		if err := e.Decode(&room); err != nil {
+			return err
+		}
+		args, err := passOn(e.Arguments().Shift())
+		if err != nil {
+			return err
+		}
+		return io.To(room).Emit("msg", args...)
+	})
+	io.On("gc", func(_ context.Context, e *socketio.Event) error {
+		debug.FreeOSMemory()
+		return e.Reply()
+	})
+	return io
+}
+
+// passOn returns arguments to be sent as they came: undecoded, unless there
+// are attachments among them.
+func passOn(args event.Args) ([]any, error) {
+	list := make([]any, 0, args.Len())
+	if len(args.Attachments()) == 0 {
+		for raw := range args.All() {
+			list = append(list, json.RawMessage(raw))
+		}
+		return list, nil
+	}
+	for i := range args.Len() {
+		var v any
+		if err := args.Only(i).Decode(&v); err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	return list, nil
+}

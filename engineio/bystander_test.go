@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"testing"
@@ -144,4 +145,11 @@ func peakMemory(f func()) int64 {
 	f()
 	runtime.ReadMemStats(&after)
 	return int64(after.TotalAlloc - before.TotalAlloc)
+}
+
+// getRequest returns a GET request as the server's ServeHTTP would see it.
+func (r *rig) getRequest(query string) *http.Request {
+	req := httptest.NewRequest("GET", r.url(query), nil)
+	req.RemoteAddr = "192.0.2.1:1234"
+	return req
 }

@@ -41,6 +41,7 @@ type Stats struct {
 	MessagesIn, MessagesOut uint64 // message packets
 	BytesIn, BytesOut       uint64 // of their content
 	Dropped                 uint64 // volatile messages
+	Lost                    uint64 // packets that were queued when their session ended
 }
 
 // counters are what Stats shows. All fields are atomic.
@@ -50,7 +51,7 @@ type counters struct {
 	refused                 [len(codeMessages)]atomic.Uint64
 	messagesIn, messagesOut atomic.Uint64
 	bytesIn, bytesOut       atomic.Uint64
-	dropped                 atomic.Uint64
+	dropped, lost           atomic.Uint64
 }
 
 var reasons = [...]Reason{
@@ -78,6 +79,7 @@ func (srv *Server) Stats() Stats {
 		BytesIn:     c.bytesIn.Load(),
 		BytesOut:    c.bytesOut.Load(),
 		Dropped:     c.dropped.Load(),
+		Lost:        c.lost.Load(),
 	}
 	for i, r := range reasons {
 		if n := c.closed[i].Load(); n > 0 {

@@ -217,7 +217,8 @@ func (s *Session) flushLocked() {
 	s.mu.Unlock()
 }
 
-// Buffered returns how much was accepted by Send and is not yet written.
+// Buffered returns how much was accepted by Send and is not yet written; after
+// the session's end, how much of it was lost.
 func (s *Session) Buffered() (packets, bytes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -229,13 +230,13 @@ func (s *Session) Buffered() (packets, bytes int) {
 func (s *Session) Wait(ctx context.Context) error {
 	c := s.srv.cfg
 	return s.await(ctx, func() bool {
-		return s.pending <= c.MaxQueuePackets/2 && s.queued <= c.MaxQueueBytes/2
+		return s.state != closed && s.pending <= c.MaxQueuePackets/2 && s.queued <= c.MaxQueueBytes/2
 	})
 }
 
 // Flush waits until all that was accepted before the call has been written: to
-// the kernel, or as the answer to a poll. It fails when the session ends
-// earlier, or ctx does.
+// the kernel, or as the answer to a poll. It fails when the session ends with
+// some of it unwritten, or ctx ends.
 func (s *Session) Flush(ctx context.Context) error {
 	s.mu.Lock()
 	last := s.accepted
@@ -409,7 +410,7 @@ func (s *Session) finishLocked(err *CloseError) {
 	wasOpening := s.state == opening
 	s.state = closed
 	poll, ws, probe := s.poll, s.ws, s.probe
-	s.probe, s.queue, s.pending, s.queued = nil, nil, 0, 0
+	s.probe, s.queue = nil, nil // what is pending stays in the account: it is lost
 	if poll != nil {
 		poll.end = closePacket
 		if s.err.Reason == ReasonTransportClose {
@@ -440,8 +441,10 @@ func (s *Session) finishLocked(err *CloseError) {
 
 // tellClosed makes the last handler call and forgets the session.
 func (s *Session) tellClosed() {
-	s.srv.log(s, "session closed", "reason", s.err.Reason, "err", s.err.Err)
+	lost, _ := s.Buffered()
+	s.srv.log(s, "session closed", "reason", s.err.Reason, "err", s.err.Err, "lost", lost)
 	s.srv.counters.countClosed(s.err.Reason)
+	s.srv.counters.lost.Add(uint64(lost))
 	if s.handler != nil {
 		s.handler.Closed(s.err)
 		if hook := s.srv.cfg.hooks.SessionClosed; hook != nil {

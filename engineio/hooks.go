@@ -19,7 +19,8 @@ type Hooks struct {
 	// did not: it was cut, timed out, or did not follow the protocol.
 	UpgradeFailed func(s *Session)
 
-	// SessionClosed is called after a session's [Handler] was told.
+	// SessionClosed is called after the [Handler] of a session was told for
+	// which SessionOpened had been called.
 	SessionClosed func(s *Session, err *CloseError)
 
 	// RequestRefused is called for every request that the server refuses; it

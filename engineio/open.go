@@ -25,6 +25,8 @@ func (srv *Server) newSession(r *http.Request, q query) (*Session, *RequestError
 		rev: q.revision(),
 		b64: q.b64,
 		hs:  newHandshake(r, srv.cfg.clientAddr(r)),
+
+		delivering: true, // until open is done: a handler is told of an early end after Open
 	}
 	return s, srv.add(s)
 }
@@ -49,39 +51,39 @@ func notInID(r rune) bool {
 // to say at once. It reports false when the application does not want it.
 func (s *Session) open(upgrades bool) bool {
 	s.mu.Lock()
-	s.delivering = true // a handler that ends the session at once is told so after Open
 	s.enqueueLocked(s.openPacket(upgrades))
 	if m := s.srv.cfg.InitialMessage; m != nil {
 		s.enqueueLocked(m)
 	}
 	s.mu.Unlock()
 
-	h := s.srv.cfg.Open(s)
+	s.guard(func() { s.handler = s.srv.cfg.Open(s) })
 
 	s.mu.Lock()
-	if h == nil && s.state != closed {
-		s.delivering = false
+	switch {
+	case s.state == closed: // by Open, or with the server
+	case s.handler == nil:
 		s.finishLocked(&CloseError{Reason: ReasonForcedClose})
-		return false
+		s.mu.Lock()
+	default:
+		s.state = open
+		s.startHeartbeatLocked()
+		s.mu.Unlock()
+		s.opened()
+		s.mu.Lock()
 	}
-	s.handler = h
-	if s.state == closed {
-		s.deliveredLocked()
-		return false
-	}
-	s.state = open
-	s.startHeartbeatLocked()
-	transport := Polling
-	if s.ws != nil {
-		transport = WebSocket
-	}
-	alive := s.deliveredLocked()
-	s.srv.log(s, "session opened", "transport", transport)
+	return s.deliveredLocked()
+}
+
+// opened tells of a new session. Its end is told later: a handler call is
+// under way.
+func (s *Session) opened() {
+	s.wasOpen = true
+	s.srv.log(s, "session opened", "transport", s.Transport())
 	s.srv.counters.opened.Add(1)
 	if hook := s.srv.cfg.hooks.SessionOpened; hook != nil {
-		hook(s)
+		s.guard(func() { hook(s) })
 	}
-	return alive
 }
 
 // openPolling answers a handshake over polling.

@@ -2,6 +2,8 @@ package engineio
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,7 +14,8 @@ import (
 
 // A Handler receives what happens to one session. Its methods are called one
 // at a time, with no lock held, and must not wait: [Session.Pause] is the way
-// to make a client wait.
+// to make a client wait. A panic in one is logged and ends the session with
+// [ReasonForcedClose].
 type Handler interface {
 	// Message delivers one message, in the order sent. data is valid only
 	// during the call.
@@ -54,6 +57,7 @@ type Session struct {
 	rev     eioparser.Revision // immutable
 	hs      *Handshake         // immutable
 	handler Handler            // set while opening, then immutable
+	wasOpen bool               // the same; the application has taken the session
 
 	mu         sync.Mutex
 	state      state
@@ -331,7 +335,7 @@ func (s *Session) deliver(data []byte, binary bool) bool {
 	s.srv.counters.messagesIn.Add(1)
 	s.srv.counters.bytesIn.Add(uint64(len(data)))
 
-	s.handler.Message(data, binary)
+	s.guard(func() { s.handler.Message(data, binary) })
 
 	s.mu.Lock()
 	for s.paused && s.state < closed {
@@ -443,13 +447,27 @@ func (s *Session) finishLocked(err *CloseError) {
 func (s *Session) tellClosed() {
 	lost, _ := s.Buffered()
 	s.srv.log(s, "session closed", "reason", s.err.Reason, "err", s.err.Err, "lost", lost)
-	s.srv.counters.countClosed(s.err.Reason)
+	if s.wasOpen {
+		s.srv.counters.countClosed(s.err.Reason)
+	}
 	s.srv.counters.lost.Add(uint64(lost))
 	if s.handler != nil {
-		s.handler.Closed(s.err)
-		if hook := s.srv.cfg.hooks.SessionClosed; hook != nil {
-			hook(s, s.err)
-		}
+		s.guard(func() { s.handler.Closed(s.err) })
+	}
+	if hook := s.srv.cfg.hooks.SessionClosed; hook != nil && s.wasOpen {
+		s.guard(func() { hook(s, s.err) })
 	}
 	s.srv.remove(s)
+}
+
+// guard calls f, which calls the application. A panic in it ends the session,
+// not the process.
+func (s *Session) guard(f func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.srv.cfg.Logger.ErrorContext(s.hs.ctx, "the application panicked", "panic", v, "stack", string(debug.Stack()))
+			s.finish(&CloseError{Reason: ReasonForcedClose, Err: fmt.Errorf("the application panicked: %v", v)})
+		}
+	}()
+	f()
 }

@@ -16,6 +16,7 @@ func text(s string) *Message { return NewMessage([]byte(s), false) }
 func TestFlush(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newMemRig(t, patient()).polling("4")
+		synctest.Wait() // for the answer to be booked
 		if err := p.rec.Flush(t.Context()); err != nil {
 			t.Errorf("Flush of an empty queue: %v", err)
 		}
@@ -45,6 +46,7 @@ func TestFlushFailsWhenTheSessionEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newMemRig(t, patient())
 		p := r.polling("4")
+		synctest.Wait() // for the answer to be booked
 		p.rec.Send(text("a"), text("bc"))
 		flushed := make(chan error, 1)
 		go func() { flushed <- p.rec.Flush(t.Context()) }()
@@ -94,6 +96,7 @@ func TestFlushOfAnOrderlyEnd(t *testing.T) {
 func TestFlushEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newMemRig(t, patient()).polling("4")
+		synctest.Wait() // for the answer to be booked
 		p.rec.Send(text("a"))
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("enough"))
 		defer cancel()
@@ -110,6 +113,7 @@ func TestWait(t *testing.T) {
 		o := patient()
 		o.MaxQueuePackets, o.KeepSlow = 4, true
 		p := newMemRig(t, o).polling("4")
+		synctest.Wait() // for the answer to be booked
 		for _, m := range []string{"a", "b", "c", "d"} {
 			if err := p.rec.Send(text(m)); err != nil {
 				t.Fatalf("Send: %v", err)
@@ -150,6 +154,7 @@ func TestSendIsAllOrNothing(t *testing.T) {
 		o := patient()
 		o.MaxQueueBytes, o.KeepSlow = 10, true
 		p := newMemRig(t, o).polling("4")
+		synctest.Wait() // for the answer to be booked
 		p.rec.Send(text("12345"))
 		if err := p.rec.Send(text("678"), text("9abc")); err != ErrQueueFull {
 			t.Errorf("Send: %v", err)
@@ -158,6 +163,7 @@ func TestSendIsAllOrNothing(t *testing.T) {
 		if got := p.get(); got != "412345\x1e467890" {
 			t.Errorf("poll answered %q", got)
 		}
+		synctest.Wait()
 		// An empty queue takes what is larger than the cap.
 		if err := p.rec.Send(text("larger than the cap")); err != nil {
 			t.Errorf("Send to an empty queue: %v", err)

@@ -70,7 +70,7 @@ func (s *Session) upgraded() {
 	s.srv.log(s, "session upgraded")
 	s.srv.counters.upgraded.Add(1)
 	if hook := s.srv.cfg.hooks.SessionUpgraded; hook != nil {
-		hook(s)
+		s.guard(func() { hook(s) })
 	}
 }
 
@@ -90,6 +90,6 @@ func (s *Session) abortProbe(c *wsConn, code int, reason string) {
 	s.mu.Unlock()
 	c.close(code, reason)
 	if hook := s.srv.cfg.hooks.UpgradeFailed; failed && hook != nil {
-		hook(s)
+		s.guard(func() { hook(s) })
 	}
 }

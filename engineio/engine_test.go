@@ -1,10 +1,13 @@
 package engineio
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -78,6 +81,108 @@ func TestRevision3Base64(t *testing.T) {
 	p.post("10:b4AQIDBAUG")
 	if got, want := p.get(), "10:b4AQIDBAUG"; got != want {
 		t.Errorf("echo %q, want %q", got, want)
+	}
+}
+
+// A client that says that it takes no binary gets base64 over WebSocket too,
+// and no compressed frames, which are binary as well.
+func TestBase64OverWebSocket(t *testing.T) {
+	r := newEchoRig(t, Options{Deflate: &Deflate{}})
+	for eio, want := range map[string]string{"3": "b4AQIDBAUG", "4": "bAQIDBAUG"} {
+		w, resp := r.request("transport=websocket&b64=1&EIO="+eio, upgradeHead+"Sec-WebSocket-Extensions: permessage-deflate\r\n", "")
+		if got := resp.Header.Get("Sec-WebSocket-Extensions"); got != "" {
+			t.Errorf("revision %s: extension %q", eio, got)
+		}
+		w.read()
+		<-r.opened
+		w.text(want, "4text")
+		w.expect(want, "4text")
+
+		p := r.polling(eio + "&b64=1")
+		w = r.upgrade("transport=websocket&b64=1&EIO=" + eio + "&sid=" + p.sid)
+		w.text("2probe")
+		w.expect("3probe")
+		p.rec.Send(NewMessage([]byte("\x01\x02\x03\x04\x05\x06"), true))
+		w.text("5")
+		w.expect(want)
+	}
+}
+
+// JSONP clients may move to WebSocket like others.
+func TestJSONPOffersUpgrade(t *testing.T) {
+	r := newEchoRig(t, Options{})
+	if _, body := r.get("transport=polling&EIO=4&j=0"); !strings.Contains(body, `\"upgrades\":[\"websocket\"]`) {
+		t.Errorf("handshake %q", body)
+	}
+}
+
+// Keys of the query may be escaped, and the last value of a key counts.
+func TestQuery(t *testing.T) {
+	r := newEchoRig(t, Options{})
+	for query, want := range map[string]int{
+		"%74ransport=polling&%45IO=4":                 200,
+		"transport=x&transport=poll%69ng&EIO=3&EIO=4": 200,
+		"transport=polling&transport=x&EIO=4":         400,
+		"transport=polling&EIO=4&sid=":                200,
+		"transport=polling&EIO=4&sid=%zz":             400,
+	} {
+		if status, body := r.get(query); status != want {
+			t.Errorf("%s: %d %q, want %d", query, status, body, want)
+		}
+	}
+}
+
+// Answers to Internet Explorer turn its filter off.
+func TestOldBrowser(t *testing.T) {
+	r := newEchoRig(t, Options{})
+	for agent, want := range map[string]string{
+		"Mozilla/5.0 (compatible;MSIE 9.0; Windows NT 6.1)":                      "0",
+		"Mozilla/5.0 (Windows NT 6.3; Trident/7.0; rv:11.0) like Gecko":          "0",
+		"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0": "",
+	} {
+		p := r.polling("4")
+		p.post("4x")
+		for _, method := range []string{"GET", "POST"} {
+			req, err := http.NewRequest(method, r.url(p.query), strings.NewReader("4x"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("User-Agent", agent)
+			resp, err := r.client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if got := resp.Header.Get("X-XSS-Protection"); resp.StatusCode != 200 || got != want {
+				t.Errorf("%s for %q: %d with %q, want %q", method, agent, resp.StatusCode, got, want)
+			}
+		}
+	}
+}
+
+// What is wrong is looked for in the order of the reference.
+func TestRefusalOrder(t *testing.T) {
+	r := newEchoRig(t, Options{})
+	for _, tc := range []struct{ request, want string }{
+		{"GET transport=x&sid=unknown&EIO=2", "Transport unknown"},
+		{"GET transport=polling&sid=unknown&EIO=4", "Session ID unknown"},
+		{"POST transport=polling&EIO=4", "Bad handshake method"},
+		{"GET transport=polling&EIO=4", "Bad request"},
+	} {
+		method, query, _ := strings.Cut(tc.request, " ")
+		nc, err := r.dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		fmt.Fprintf(nc, "%s /engine.io/?%s HTTP/1.1\r\n%s\r\n", method, query, upgradeHead)
+		resp, err := http.ReadResponse(bufio.NewReader(nc), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, _ := io.ReadAll(resp.Body); resp.StatusCode != 400 || string(body) != tc.want {
+			t.Errorf("upgrade with %s answered %d %q, want %q", tc.request, resp.StatusCode, body, tc.want)
+		}
 	}
 }
 

@@ -143,3 +143,8 @@ func (m *Message) frame(r eioparser.Revision) []byte {
 	m.v3.Store(&b)
 	return b
 }
+
+// base64Frame returns a WebSocket frame with a binary message as text.
+func (m *Message) base64Frame(r eioparser.Revision) []byte {
+	return websocket.AppendFrame(nil, websocket.Server, websocket.OpText, eioparser.AppendBase64(nil, r, m.packet()))
+}

@@ -93,7 +93,7 @@ func (srv *Server) openPolling(w http.ResponseWriter, r *http.Request, q query) 
 		srv.refuse(w, r, refusal)
 		return
 	}
-	if !s.open(srv.cfg.websocket && !srv.cfg.DisableUpgrades && !q.jsonp) {
+	if !s.open(srv.cfg.websocket && !srv.cfg.DisableUpgrades) {
 		srv.refuse(w, r, requestError(CodeForbidden, "the application closed the session in its handshake"))
 		return
 	}
@@ -122,7 +122,7 @@ func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, q quer
 		s.firstHeaders(w.Header(), r)
 	}
 	srv.hookHeaders(w.Header(), r)
-	c, err := srv.hijack(w, r, s)
+	c, err := srv.hijack(w, r, q, s)
 	if err != nil {
 		srv.cfg.Logger.ErrorContext(r.Context(), "upgrade failed", "err", err)
 		http.Error(w, "the server cannot take over this connection", http.StatusInternalServerError)
@@ -185,7 +185,7 @@ func isKey(s string) bool {
 
 // hijack takes the connection over. The 101 waits in the queue of c, so that
 // it leaves in one write with whatever the session has to say first.
-func (srv *Server) hijack(w http.ResponseWriter, r *http.Request, s *Session) (*wsConn, error) {
+func (srv *Server) hijack(w http.ResponseWriter, r *http.Request, q query, s *Session) (*wsConn, error) {
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if errors.Is(err, http.ErrNotSupported) {
 		return nil, fmt.Errorf("engineio: the response writer, a %T, hides the connection: mount the server outside of whatever wraps it (http.TimeoutHandler does)", w)
@@ -199,9 +199,9 @@ func (srv *Server) hijack(w http.ResponseWriter, r *http.Request, s *Session) (*
 		early = make([]byte, n)
 		io.ReadFull(rw.Reader, early) // cannot fail: the bytes are there
 	}
-	c := &wsConn{s: s, conn: rawconn.New(nc, early)}
+	c := &wsConn{s: s, conn: rawconn.New(nc, early), b64: q.b64}
 	extension := ""
-	if srv.cfg.Deflate != nil {
+	if srv.cfg.Deflate != nil && !c.b64 {
 		extension = acceptDeflate(r.Header)
 		c.deflate = extension != ""
 	}

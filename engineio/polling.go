@@ -175,6 +175,7 @@ func (s *Session) writePayload(w http.ResponseWriter, r *http.Request, q query, 
 	h.Set("Content-Length", strconv.Itoa(len(b)))
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
+	oldBrowser(h, r)
 	s.srv.hookHeaders(h, r)
 	return s.writeBody(w, b)
 }
@@ -255,6 +256,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request, q query) {
 		h.Set("Content-Type", "text/html") // "text/html" keeps old browsers from offering a download
 		h.Set("Content-Length", "2")
 		h.Set("Cache-Control", "no-store")
+		oldBrowser(h, r)
 		s.srv.hookHeaders(h, r)
 		io.WriteString(w, "ok")
 	case http.StatusRequestEntityTooLarge, http.StatusRequestTimeout:

@@ -28,7 +28,7 @@ func parseQuery(raw string) query {
 	var q query
 	for pair := range strings.SplitSeq(raw, "&") {
 		key, value, _ := strings.Cut(pair, "=")
-		switch key {
+		switch unescape(key) {
 		case "EIO":
 			q.eio = unescape(value)
 		case "transport":
@@ -44,8 +44,8 @@ func parseQuery(raw string) query {
 	return q
 }
 
-// unescape decodes a query value; one that cannot be decoded is taken as it
-// stands, and will match nothing.
+// unescape decodes a query key or value; one that cannot be decoded is taken as
+// it stands, and will match nothing.
 func unescape(s string) string {
 	if u, err := url.QueryUnescape(s); err == nil {
 		return u
@@ -182,17 +182,14 @@ func (srv *Server) verify(r *http.Request, q *query, upgrade bool) (*Session, *R
 	if q.jsonp && srv.cfg.DisableJSONP {
 		return nil, requestError(CodeBadRequest, "JSONP is not enabled")
 	}
-	if upgrade && q.transport != WebSocket {
-		return nil, requestError(CodeBadRequest, "an upgrade to WebSocket was asked for with transport %q", q.transport)
-	}
 	if q.sid != "" {
 		return srv.verifySession(q, upgrade)
 	}
 	if r.Method != http.MethodGet {
 		return nil, requestError(CodeBadHandshakeMethod, "expected a handshake with GET, got %s", r.Method)
 	}
-	if q.transport == WebSocket && !upgrade {
-		return nil, requestError(CodeBadRequest, "transport websocket was asked for without an upgrade")
+	if refusal := verifyUpgrade(q, upgrade); refusal != nil {
+		return nil, refusal
 	}
 	if q.revision() == eioparser.V3 && srv.cfg.DisableRevision3 {
 		return nil, requestError(CodeUnsupportedProtocol, "expected EIO=4, got %.40q", q.eio)
@@ -216,7 +213,19 @@ func (srv *Server) verifySession(q *query, upgrade bool) (*Session, *RequestErro
 	if q.revision() != s.rev {
 		return nil, requestError(CodeBadRequest, "the request is for revision %d and the session speaks %d", q.revision(), s.rev)
 	}
-	return s, nil
+	return s, verifyUpgrade(q, upgrade)
+}
+
+// verifyUpgrade checks that a WebSocket was asked for in both places, or in
+// none.
+func verifyUpgrade(q *query, upgrade bool) *RequestError {
+	switch {
+	case upgrade && q.transport != WebSocket:
+		return requestError(CodeBadRequest, "an upgrade to WebSocket was asked for with transport %q", q.transport)
+	case !upgrade && q.transport == WebSocket:
+		return requestError(CodeBadRequest, "transport websocket was asked for without an upgrade")
+	}
+	return nil
 }
 
 func isControl(r rune) bool { return r < 0x20 && r != '\t' || r == 0x7F }
@@ -225,6 +234,14 @@ func isControl(r rune) bool { return r < 0x20 && r != '\t' || r == 0x7F }
 func (srv *Server) hookHeaders(h http.Header, r *http.Request) {
 	if hook := srv.cfg.Headers; hook != nil {
 		hook(h, r)
+	}
+}
+
+// oldBrowser keeps Internet Explorer, whose filter took packets for injected
+// script, from altering an answer.
+func oldBrowser(h http.Header, r *http.Request) {
+	if agent := r.UserAgent(); strings.Contains(agent, ";MSIE") || strings.Contains(agent, "Trident/") {
+		h.Set("X-XSS-Protection", "0")
 	}
 }
 

@@ -51,6 +51,7 @@ type wsConn struct {
 
 	parser   websocket.Parser
 	deflate  bool // permessage-deflate was negotiated; immutable
+	b64      bool // the client takes no binary messages; immutable
 	attached bool // it is the session's transport, no longer a probe
 	discard  bool // what comes is of no interest any more
 
@@ -325,7 +326,7 @@ func (c *wsConn) vectorLocked(vec *[batch][]byte) (bufs [][]byte, size int) {
 		if i == batch {
 			break
 		}
-		f := m.frame(c.s.rev)
+		f := c.frame(m)
 		if i == 0 {
 			f = f[c.offset:]
 		}
@@ -336,12 +337,21 @@ func (c *wsConn) vectorLocked(vec *[batch][]byte) (bufs [][]byte, size int) {
 	return bufs, size
 }
 
+// frame returns the finished frame of a message. The base64 form is for very
+// old clients and not kept.
+func (c *wsConn) frame(m *Message) []byte {
+	if c.b64 && m.binary {
+		return m.base64Frame(c.s.rev)
+	}
+	return m.frame(c.s.rev)
+}
+
 // advanceLocked takes n written bytes off inflight.
 func (c *wsConn) advanceLocked(n int) {
 	n += c.offset
 	done, packets, bytes := 0, 0, 0
 	for _, m := range c.inflight {
-		l := len(m.frame(c.s.rev))
+		l := len(c.frame(m))
 		if n < l {
 			break
 		}

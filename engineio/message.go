@@ -19,7 +19,7 @@ type Message struct {
 	start  uint8  // where the WebSocket frame begins in buf
 	typ    eioparser.Type
 	binary bool
-	raw    bool // content is written as it is: the answer to the upgrade request
+	raw    bool // content is written as it is, out of the session's account
 	plain  bool // never compress
 
 	v3       atomic.Pointer[[]byte]  // frame of a binary message in revision 3

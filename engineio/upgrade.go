@@ -19,7 +19,7 @@ import "github.com/siogo/sio/engineio/eioparser"
 
 var (
 	probeData    = "probe"
-	probedPacket = newPacket(eioparser.Pong, probeData)
+	probedPacket = newRaw(newPacket(eioparser.Pong, probeData).frame(eioparser.V4))
 )
 
 // startProbe takes c as the WebSocket that may replace polling. It reports

@@ -9,3 +9,5 @@ type Message struct {
 }
 
 var Chat = event.New[Message]("chat")
+
+type socketioArgs = event.Args

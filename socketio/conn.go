@@ -96,10 +96,11 @@ func (c *conn) Message(data []byte, binary bool) {
 		c.packet(&p)
 	}
 	if d.Pending() {
-		if first {
-			c.decoder = d
-			c.expectAttachments()
+		if first && !c.expectAttachments() {
+			c.violation(errors.New("packet with attachments before a namespace was joined"))
+			return
 		}
+		c.decoder = d
 		return
 	}
 	if !first {
@@ -113,15 +114,18 @@ func (c *conn) logPacket(log *slog.Logger, p *sioparser.Packet) {
 	log.Debug("packet received", "type", p.Type.String(), "namespace", p.Namespace, "event", string(p.Name()), "args", p.Args.Len())
 }
 
-// expectAttachments bounds how long the rest of a packet may take.
-func (c *conn) expectAttachments() {
+// expectAttachments bounds how long the rest of a packet may take. It returns
+// false if there is no socket that it can be for.
+func (c *conn) expectAttachments() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.closed {
-		c.late = time.AfterFunc(c.srv.cfg.PingTimeout, func() {
-			c.violation(errors.New("attachments did not come in time"))
-		})
+	if len(c.sockets)+len(c.left) == 0 {
+		return false
 	}
+	c.late = time.AfterFunc(c.srv.cfg.PingTimeout, func() {
+		c.violation(errors.New("attachments did not come in time"))
+	})
+	return true
 }
 
 func (c *conn) attachmentsCame() {

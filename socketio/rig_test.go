@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -203,4 +204,10 @@ func logged(o socketio.Options) (*socketio.Options, *bytes.Buffer) {
 
 func reply(args ...any) socketio.HandlerFunc {
 	return func(_ context.Context, e *socketio.Event) error { return e.Reply(args...) }
+}
+
+// pass lets virtual time pass, and then everything that it set off.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }

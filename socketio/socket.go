@@ -386,14 +386,18 @@ func (s *Socket) Disconnect() {
 	if !s.conn.remove(s, true) {
 		return
 	}
-	was := s.end(&DisconnectError{Reason: ReasonServerNamespaceDisconnect}, true)
-	switch {
-	case was == joining:
+	switch s.end(&DisconnectError{Reason: ReasonServerNamespaceDisconnect}, true) {
+	case joining:
 		s.conn.refuse(s.ns.name, &Error{Message: "Disconnected"})
-	case was < gone:
-		if p, err := s.encode(sioparser.Header{Type: sioparser.Disconnect}, "", nil); err == nil {
-			_ = p.send(s.conn.session, delivery{}) // it fails when the client has gone
-		}
+	case connected:
+		s.tellDisconnected()
+	} // opening: admit is telling the client, and goes on with this
+}
+
+// tellDisconnected sends the DISCONNECT packet.
+func (s *Socket) tellDisconnected() {
+	if p, err := s.encode(sioparser.Header{Type: sioparser.Disconnect}, "", nil); err == nil {
+		_ = p.send(s.conn.session, delivery{}) // it fails when the client has gone
 	}
 }
 
@@ -482,6 +486,9 @@ func (s *Socket) admit(onConnect *Event) bool {
 	}
 	if s.gone() != nil { // its end may have come before Add
 		a.Remove(&s.member)
+		if s.reason() == ReasonServerNamespaceDisconnect {
+			s.conn.refuse(s.ns.name, &Error{Message: "Disconnected"})
+		}
 		return false
 	}
 	s.tellConnected()
@@ -490,6 +497,9 @@ func (s *Socket) admit(onConnect *Event) bool {
 		s.mu.Lock()
 		if s.ended != nil {
 			s.mu.Unlock()
+			if s.reason() == ReasonServerNamespaceDisconnect {
+				s.tellDisconnected()
+			}
 			return false
 		}
 		if s.extra == nil || len(s.extra.early) == 0 {

@@ -195,8 +195,9 @@ func TestWebSocketBothRevisions(t *testing.T) {
 		if eio == "3" {
 			w.binary("\x04abc")
 			w.expect("bin:\x04abc")
-			w.text("2", "2probe")
-			w.expect("3", "3probe")
+			w.text("2", "2data")
+			w.binary("\x02\xff")
+			w.expect("3", "3", "3")
 		} else {
 			w.binary("abc")
 			w.expect("bin:abc")

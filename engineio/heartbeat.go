@@ -14,7 +14,8 @@ import (
 // then expires too early, finds nothing due, and is set again.
 //
 // Revision 4: the server pings and the client answers. Revision 3: the client
-// pings, and the server answers.
+// pings, and the server answers, without the data that a ping may carry, as the
+// reference does: it may be binary, and a pong is text.
 
 var errHeartbeatDirection = errors.New("heartbeat in the wrong direction for the session's revision")
 
@@ -141,12 +142,11 @@ func (s *Session) heartbeat(p eioparser.Packet) bool {
 	now := s.srv.wheel.Now()
 	if p.Type == eioparser.Ping {
 		s.graceLocked(now)
-		m := pong(p.Data)
-		if s.fullLocked(1, m.Len()) { // a client that pings and does not read
+		if s.fullLocked(1, 0) { // a client that pings and does not read
 			s.finishLocked(&CloseError{Reason: ReasonSlowConsumer, Err: ErrQueueFull})
 			return false
 		}
-		s.enqueueLocked(m)
+		s.enqueueLocked(pongPacket)
 		s.flushLocked()
 		return true
 	}
@@ -166,10 +166,3 @@ var (
 	noopPacket  = newPacket(eioparser.Noop, "")
 	closePacket = newPacket(eioparser.Close, "")
 )
-
-func pong(data []byte) *Message {
-	if len(data) == 0 {
-		return pongPacket
-	}
-	return newPacket(eioparser.Pong, string(data))
-}

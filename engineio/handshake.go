@@ -79,17 +79,30 @@ func (h *Handshake) Secure() bool { return h.secure }
 // Context returns the values of the request's context. It is never cancelled.
 func (h *Handshake) Context() context.Context { return h.ctx }
 
-// packHeader writes headers as lines. Names and values cannot contain line
-// breaks: net/http refuses such requests.
-func packHeader(h http.Header) string {
+// maxHandshake bounds what is kept of a handshake, in bytes. Proxies and the
+// reference take less.
+const maxHandshake = 64 << 10
+
+// handshakeSize returns how many bytes the handshake of r would keep.
+func handshakeSize(r *http.Request) int {
+	return len(r.URL.Path) + len(r.URL.RawQuery) + len(r.Host) + headerSize(r.Header)
+}
+
+func headerSize(h http.Header) int {
 	n := 0
 	for name, values := range h {
 		for _, v := range values {
 			n += len(name) + len(v) + 2
 		}
 	}
+	return n
+}
+
+// packHeader writes headers as lines. Names and values cannot contain line
+// breaks: net/http refuses such requests.
+func packHeader(h http.Header) string {
 	var b strings.Builder
-	b.Grow(n)
+	b.Grow(headerSize(h))
 	for name, values := range h {
 		for _, v := range values {
 			b.WriteString(name)

@@ -15,6 +15,10 @@ import (
 
 // newSession makes a session for a handshake that passed all checks.
 func (srv *Server) newSession(r *http.Request, q query) (*Session, *RequestError) {
+	if n := handshakeSize(r); n > maxHandshake {
+		return nil, &RequestError{Code: CodeBadRequest, Status: http.StatusRequestHeaderFieldsTooLarge, Message: codeMessages[CodeBadRequest],
+			Err: fmt.Errorf("expected a query and headers of at most %d bytes, got %d", maxHandshake, n)}
+	}
 	id, err := srv.generateID(r)
 	if err != nil {
 		return nil, requestError(CodeBadRequest, "no session id: %w", err)

@@ -162,15 +162,20 @@ func TestOldBrowser(t *testing.T) {
 
 // What is wrong is looked for in the order of the reference.
 func TestRefusalOrder(t *testing.T) {
-	r := newEchoRig(t, Options{})
-	for _, tc := range []struct{ request, want string }{
-		{"GET transport=x&sid=unknown&EIO=2", "Transport unknown"},
-		{"GET transport=polling&sid=unknown&EIO=4", "Session ID unknown"},
-		{"POST transport=polling&EIO=4", "Bad handshake method"},
-		{"GET transport=polling&EIO=4", "Bad request"},
+	both := newEchoRig(t, Options{})
+	only := newEchoRig(t, Options{Transports: []string{WebSocket}})
+	for _, tc := range []struct {
+		r             *rig
+		request, want string
+	}{
+		{both, "GET transport=x&sid=unknown&EIO=2", "Transport unknown"},
+		{only, "GET transport=polling&sid=unknown&EIO=4", "Transport unknown"},
+		{both, "GET transport=polling&sid=unknown&EIO=4", "Session ID unknown"},
+		{both, "POST transport=polling&EIO=4", "Bad handshake method"},
+		{both, "GET transport=polling&EIO=4", "Bad request"},
 	} {
 		method, query, _ := strings.Cut(tc.request, " ")
-		nc, err := r.dial(t.Context())
+		nc, err := tc.r.dial(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

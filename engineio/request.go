@@ -163,7 +163,7 @@ func (srv *Server) serve(w http.ResponseWriter, r *http.Request) {
 func (srv *Server) verify(r *http.Request, q *query, upgrade bool) (*Session, *RequestError) {
 	switch q.transport {
 	case Polling:
-		if !srv.cfg.polling && q.sid == "" || !srv.cfg.polling && !upgrade {
+		if !srv.cfg.polling {
 			return nil, requestError(CodeTransportUnknown, "transport %q is not enabled", q.transport)
 		}
 	case WebSocket:

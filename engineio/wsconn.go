@@ -401,6 +401,6 @@ func (c *wsConn) brokenLocked(err error) {
 	c.ending = true // nothing can be said any more
 	c.inflight, c.control, c.pong, c.offset = nil, nil, nil, 0
 	c.s.mu.Unlock()
+	c.fail(ReasonTransportError, err) // before the reader sees the end, and takes it for the client's
 	c.conn.NetConn().Close()
-	c.fail(ReasonTransportError, err)
 }

@@ -109,7 +109,7 @@ type Options struct {
 	// preflights, errors and upgrades alike. It is also the list of origins
 	// that may open WebSockets. When it is nil, no CORS headers are sent, and
 	// cross-origin requests that carry cookies or an Authorization header are
-	// refused.
+	// refused. Allowing credentials from every origin is an error.
 	CORS *cors.Options
 
 	// Cookie, when set, is sent with the answer to each handshake, with the
@@ -235,6 +235,9 @@ func (o *Options) Validate() error {
 	}
 	if o.Deflate != nil && o.Deflate.Threshold < 0 {
 		return bad("Deflate.Threshold", "is %d: it must not be negative", o.Deflate.Threshold)
+	}
+	if c := o.CORS; c != nil && c.AllowCredentials && allowsEverybody(c) {
+		return bad("CORS", "allows credentials from every origin: name the origins, or decide with one of its functions")
 	}
 	if o.Cookie != nil {
 		if err := cookieTemplate(o.Cookie).Valid(); err != nil {

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+
+	"github.com/rs/cors"
 )
 
 var errOrigin = errors.New("the origin may not connect: Options.CORS does not name it, and without it cross-origin requests must not carry cookies or an Authorization header")
@@ -37,5 +40,13 @@ func sameOrigin(r *http.Request, origin string) bool {
 		return site == "same-origin" || site == "none"
 	}
 	u, err := url.Parse(origin)
-	return err == nil && strings.EqualFold(u.Host, r.Host)
+	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host)
+}
+
+// allowsEverybody reports whether the options name no origin in particular.
+func allowsEverybody(c *cors.Options) bool {
+	if c.AllowOriginFunc != nil || c.AllowOriginRequestFunc != nil || c.AllowOriginVaryRequestFunc != nil {
+		return false
+	}
+	return len(c.AllowedOrigins) == 0 || slices.Contains(c.AllowedOrigins, "*")
 }

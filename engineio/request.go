@@ -196,7 +196,7 @@ func (srv *Server) verify(r *http.Request, q *query, upgrade bool) (*Session, *R
 	}
 	if allow := srv.cfg.AllowRequest; allow != nil {
 		if err := allow(r); err != nil {
-			return nil, &RequestError{Code: CodeForbidden, Message: err.Error(), Err: err}
+			return nil, &RequestError{Code: CodeForbidden, Message: orDefault(err.Error(), codeMessages[CodeForbidden]), Err: err}
 		}
 	}
 	return nil, nil

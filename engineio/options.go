@@ -21,7 +21,7 @@ const (
 
 // Options configures a [Server]. Open is required; the zero value of every
 // other field means its default. Durations and sizes may not be negative
-// unless the field says so.
+// unless the field says so; durations are at most 12 days.
 type Options struct {
 	// Open is called once per session, inside its handshake. What it sends
 	// travels with the handshake. The Handler it returns receives all that
@@ -194,6 +194,13 @@ const (
 	defaultThreshold       = 1024
 )
 
+// maxDuration bounds every duration. Clients in JavaScript wait for the sum of
+// PingInterval and PingTimeout with a timer that knows no more than 2^31-1 ms.
+const maxDuration = 12 * 24 * time.Hour
+
+// maxSafe is the largest number that JavaScript counts to.
+const maxSafe = 1<<53 - 1
+
 // Validate reports the first field that makes no sense, by its name.
 func (o *Options) Validate() error {
 	bad := func(field, format string, args ...any) error {
@@ -215,6 +222,9 @@ func (o *Options) Validate() error {
 	} {
 		if d.d != 0 && d.d < time.Millisecond {
 			return bad(d.field, "is %v: it must be at least 1ms, or 0 for the default", d.d)
+		}
+		if d.d > maxDuration {
+			return bad(d.field, "is %v: it must be at most %v", d.d, maxDuration)
 		}
 	}
 	for _, n := range []struct {
@@ -279,7 +289,7 @@ func newConfig(o *Options) (*config, error) {
 	c.CloseTimeout = orDefault(c.CloseTimeout, defaultCloseTimeout)
 	c.WriteTimeout = orDefault(c.WriteTimeout, defaultWriteTimeout)
 	c.BodyTimeout = orDefault(c.BodyTimeout, defaultBodyTimeout)
-	c.MaxPayload = orDefault(c.MaxPayload, defaultMaxPayload)
+	c.MaxPayload = min(orDefault(c.MaxPayload, defaultMaxPayload), maxSafe)
 	c.MaxQueueBytes = orDefault(c.MaxQueueBytes, defaultMaxQueueBytes)
 	c.MaxQueuePackets = orDefault(c.MaxQueuePackets, defaultMaxQueuePackets)
 	if len(c.Transports) == 0 {

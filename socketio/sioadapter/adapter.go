@@ -31,6 +31,10 @@ var InMemory Factory = FactoryFunc(func(ns Namespace) Adapter { return NewLocal(
 // once. It is immutable.
 type Packet struct {
 	Args sioparser.Args // the name of the event is the first
+
+	// Offset is set by adapters that recover connections: the sockets that can
+	// be recovered get it as one more argument, the last. See [Recovery].
+	Offset string
 }
 
 // A Selection says who gets a packet, and how. Adapters read it only.
@@ -82,9 +86,14 @@ type Adapter interface {
 	// Broadcast delivers p to whom s selects. The error is about telling other
 	// nodes, not about single sockets.
 	Broadcast(p *Packet, s *Selection) error
+	// Emit delivers p to m alone, in order with what Broadcast delivers to it,
+	// and so that it is recovered with it. Where Recovery returns nil, the
+	// namespace may as well write to the socket itself.
+	Emit(m Member, p *Packet, f Flags) error
 	// Ask is Broadcast with a request for acknowledgement. What comes back
 	// goes to a, until stop is called, which must be done; some may still be
-	// on its way then.
+	// on its way then. When ctx ends, nobody waits for more: call stop, which
+	// tells a by Asked which nodes have not reported.
 	Ask(ctx context.Context, p *Packet, s *Selection, a Answers) (stop func(), err error)
 
 	// Sockets yields a description of all sockets that s selects, on all
@@ -96,8 +105,33 @@ type Adapter interface {
 	LeaveAll(s *Selection, rooms ...string) error
 	DisconnectAll(s *Selection, close bool) error
 
+	// ServerEmit sends an event to the other nodes: to the function that was
+	// given to OnServerEvent there. This node is not among the receivers.
+	ServerEmit(p *Packet) error
+	// ServerAsk is ServerEmit with a request for an answer, one value from each
+	// of the other nodes. Answers gets the names of nodes as ids. stop is as
+	// that of Ask.
+	ServerAsk(ctx context.Context, p *Packet, a Answers) (stop func(), err error)
+	// OnServerEvent sets the function that is called for events of other nodes;
+	// the last wins. It is called for those of one node in order, and must not
+	// wait. Without one they are dropped, and who asked is not answered.
+	OnServerEvent(fn func(e *ServerEvent))
+
+	// Recovery returns the part of the adapter that recovers connections, or
+	// nil. It is the same each time.
+	Recovery() Recovery
+
 	// Close ends what the adapter has running. It is not used afterwards.
 	Close() error
+}
+
+// A ServerEvent is an event that another node emitted to the servers.
+type ServerEvent struct {
+	Packet *Packet
+	From   string // name of the node
+	// Reply answers with the first of args, or null; only the first call
+	// counts. It is nil if nobody asked.
+	Reply func(args sioparser.Args) error
 }
 
 // A Namespace is what an adapter needs of the namespace that it serves. All
@@ -108,7 +142,9 @@ type Namespace interface {
 	Parser() sioparser.Parser
 	Logger() *slog.Logger
 
-	// Deliver writes p to members, which it does not keep. It never waits.
+	// Deliver writes p to members, which it does not keep. It never waits, and
+	// calls neither the application nor the adapter: adapters may rely on calls
+	// that do not overlap being delivered in their order.
 	Deliver(p *Packet, f Flags, to []Member)
 	// Ask is Deliver with a request for acknowledgement. Each member causes
 	// one call of a.Answer, at the latest when it disconnects, unless stop is
@@ -127,11 +163,12 @@ type Answers interface {
 	// Expect says that n more sockets were asked, before the first of them can
 	// answer. ids are theirs, or empty if not known.
 	Expect(n int, ids []string)
-	// Answer is called once for each: with its acknowledgement, or with the
-	// error that prevents one. id may be empty.
+	// Answer is called at most once for each: with its acknowledgement, or with
+	// the error that prevents one. id is empty if not known; it may be known
+	// although Expect did not name it.
 	Answer(id string, args sioparser.Args, err error)
-	// Asked says that no more will be expected: all nodes have reported, or
-	// err says why some did not.
+	// Asked is called once, at the latest by stop: no more will be expected.
+	// All nodes have reported, or err, a *PartialError, says which did not.
 	Asked(err error)
 }
 

@@ -421,6 +421,11 @@ func (l *Local) Broadcast(p *Packet, s *Selection) error {
 	return nil
 }
 
+func (l *Local) Emit(m Member, p *Packet, f Flags) error {
+	l.ns.Deliver(p, f, []Member{m})
+	return nil
+}
+
 func (l *Local) Ask(_ context.Context, p *Packet, s *Selection, a Answers) (stop func(), err error) {
 	to := l.Members(s)
 	ids := make([]string, len(to))
@@ -464,6 +469,22 @@ func (l *Local) DisconnectAll(s *Selection, close bool) error {
 	}
 	return nil
 }
+
+// ServerEmit does nothing: there is no other node.
+func (l *Local) ServerEmit(*Packet) error { return nil }
+
+// ServerAsk says that there is nobody to answer.
+func (l *Local) ServerAsk(_ context.Context, _ *Packet, a Answers) (stop func(), err error) {
+	a.Expect(0, nil)
+	a.Asked(nil)
+	return func() {}, nil
+}
+
+// OnServerEvent forgets fn, which nobody would call.
+func (l *Local) OnServerEvent(func(*ServerEvent)) {}
+
+// Recovery returns nil: see [SessionAware].
+func (l *Local) Recovery() Recovery { return nil }
 
 func (l *Local) Close() error { return nil }
 

@@ -36,6 +36,20 @@ func TestDocsNameExistingTests(t *testing.T) {
 	}
 }
 
+// TestPackageMapIsComplete: docs/README.md is where a newcomer looks for what
+// there is. Internal packages may be left out.
+func TestPackageMapIsComplete(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(repository(t), "docs", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range list(t) {
+		if folder := p.folder(); !strings.Contains(folder, "internal/") && !strings.Contains(string(text), "`"+folder+"`") {
+			t.Errorf("docs/README.md does not mention `%s`", folder)
+		}
+	}
+}
+
 func TestDocsLinkToWhatExists(t *testing.T) {
 	root := repository(t)
 	walk(t, root, ".md", func(file string, text []byte) {

@@ -159,7 +159,8 @@ type Options struct {
 
 	// MaxSessions bounds the sessions of this server; further handshakes are
 	// refused with 503. MaxSessionsPerAddress bounds those of one client
-	// address; further ones are refused with 429. Zero means no bound.
+	// address (see TrustedProxies; clients that have none are not counted);
+	// further ones are refused with 429. Zero means no bound.
 	MaxSessions           int
 	MaxSessionsPerAddress int
 

@@ -100,7 +100,7 @@ func (srv *Server) add(s *Session) *RequestError {
 		return &RequestError{Code: CodeForbidden, Status: http.StatusTooManyRequests, Message: "Too many sessions", Err: errTooMany}
 	}
 	srv.sessions[s.id] = s
-	if srv.perAddr != nil {
+	if srv.perAddr != nil && addr.IsValid() {
 		srv.perAddr[addr]++
 	}
 	return nil
@@ -116,7 +116,7 @@ func (srv *Server) remove(s *Session) {
 		return
 	}
 	delete(srv.sessions, s.id)
-	if addr := s.hs.clientAddr; srv.perAddr != nil {
+	if addr := s.hs.clientAddr; srv.perAddr != nil && addr.IsValid() {
 		if srv.perAddr[addr]--; srv.perAddr[addr] == 0 {
 			delete(srv.perAddr, addr)
 		}

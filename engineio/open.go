@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -122,11 +123,7 @@ func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, q quer
 			return
 		}
 	}
-	if handshake {
-		s.firstHeaders(w.Header(), r)
-	}
-	srv.hookHeaders(w.Header(), r)
-	c, err := srv.hijack(w, r, q, s)
+	nc, early, err := hijack(w)
 	if err != nil {
 		srv.cfg.Logger.ErrorContext(r.Context(), "upgrade failed", "err", err)
 		http.Error(w, "the server cannot take over this connection", http.StatusInternalServerError)
@@ -135,6 +132,11 @@ func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, q quer
 		}
 		return
 	}
+	if handshake {
+		s.firstHeaders(w.Header(), r)
+	}
+	s.hookHeaders(w.Header(), r)
+	c := srv.newConn(rawconn.New(nc, early), w.Header(), r, q, s)
 	switch {
 	case handshake:
 		s.mu.Lock()
@@ -187,32 +189,38 @@ func isKey(s string) bool {
 	return err == nil && len(b) == 16 && len(s) == 24
 }
 
-// hijack takes the connection over. The 101 waits in the queue of c, so that
-// it leaves in one write with whatever the session has to say first.
-func (srv *Server) hijack(w http.ResponseWriter, r *http.Request, q query, s *Session) (*wsConn, error) {
+// hijack takes the connection over from the HTTP server, with what was read of
+// it beyond the request.
+func hijack(w http.ResponseWriter) (nc net.Conn, early []byte, err error) {
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if errors.Is(err, http.ErrNotSupported) {
-		return nil, fmt.Errorf("engineio: the response writer, a %T, hides the connection: mount the server outside of whatever wraps it (http.TimeoutHandler does)", w)
+		return nil, nil, fmt.Errorf("engineio: the response writer, a %T, hides the connection: mount the server outside of whatever wraps it (http.TimeoutHandler does)", w)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	nc.SetDeadline(time.Time{}) // the HTTP server's deadlines were for the request
-	var early []byte
 	if n := rw.Reader.Buffered(); n > 0 {
 		early = make([]byte, n)
 		io.ReadFull(rw.Reader, early) // cannot fail: the bytes are there
 	}
-	c := &wsConn{s: s, conn: rawconn.New(nc, early), b64: q.b64}
+	return nc, early, nil
+}
+
+// newConn makes the WebSocket of a hijacked connection. The 101, with headers
+// h, waits in its queue, so that it leaves in one write with whatever the
+// session has to say first.
+func (srv *Server) newConn(conn *rawconn.Conn, h http.Header, r *http.Request, q query, s *Session) *wsConn {
+	c := &wsConn{s: s, conn: conn, b64: q.b64}
 	extension := ""
 	if srv.cfg.Deflate != nil && !c.b64 {
 		extension = acceptDeflate(r.Header)
 		c.deflate = extension != ""
 	}
 	c.parser.Init(srv.frames, c.deflate)
-	c.control = []*Message{newRaw(switchingProtocols(w.Header(), r.Header.Get("Sec-Websocket-Key"), extension))}
+	c.control = []*Message{newRaw(switchingProtocols(h, r.Header.Get("Sec-Websocket-Key"), extension))}
 	srv.addConn(c)
-	return c, nil
+	return c
 }
 
 // acceptDeflate returns the Sec-WebSocket-Extensions of the answer to a client

@@ -142,3 +142,41 @@ func TestPanicInPost(t *testing.T) {
 		}
 	})
 }
+
+// A panic in a hook that changes headers ends the session, with its messages,
+// rather than losing those of one answer.
+func TestPanicInHeaders(t *testing.T) {
+	for _, which := range []string{"InitialHeaders", "Headers"} {
+		synctest.Test(t, func(t *testing.T) {
+			armed := true
+			hook := func(name string) func(http.Header, *http.Request) {
+				return func(http.Header, *http.Request) {
+					if armed && name == which {
+						panic("in " + name)
+					}
+				}
+			}
+			o := patient()
+			o.InitialHeaders, o.Headers = hook("InitialHeaders"), hook("Headers")
+			r := newMemRig(t, o)
+			for _, query := range []string{"transport=polling&EIO=4", "transport=websocket&EIO=4"} {
+				r.ask("GET", query)
+				if got := (<-r.opened).reason(t); got != ReasonForcedClose {
+					t.Errorf("%s, %s: reason %q", which, query, got)
+				}
+			}
+			armed = false
+			p := r.polling("4")
+			armed = true
+			p.rec.Send(text("a"))
+			if which == "Headers" {
+				r.get(p.query)
+				if got := p.rec.reason(t); got != ReasonForcedClose {
+					t.Errorf("reason %q", got)
+				}
+			}
+			armed = false
+			r.bystander().unharmed()
+		})
+	}
+}

@@ -176,7 +176,7 @@ func (s *Session) writePayload(w http.ResponseWriter, r *http.Request, q query, 
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
 	oldBrowser(h, r)
-	s.srv.hookHeaders(h, r)
+	s.hookHeaders(h, r)
 	return s.writeBody(w, b)
 }
 
@@ -257,7 +257,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request, q query) {
 		h.Set("Content-Length", "2")
 		h.Set("Cache-Control", "no-store")
 		oldBrowser(h, r)
-		s.srv.hookHeaders(h, r)
+		s.hookHeaders(h, r)
 		io.WriteString(w, "ok")
 	case http.StatusRequestEntityTooLarge, http.StatusRequestTimeout:
 		w.Header().Set("Connection", "close") // the rest of the body is not read

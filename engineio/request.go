@@ -230,10 +230,20 @@ func verifyUpgrade(q *query, upgrade bool) *RequestError {
 
 func isControl(r rune) bool { return r < 0x20 && r != '\t' || r == 0x7F }
 
+// firstHeaders completes the headers of a session's first answer.
+func (s *Session) firstHeaders(h http.Header, r *http.Request) {
+	s.setCookie(h)
+	s.hook(s.srv.cfg.InitialHeaders, h, r)
+}
+
 // hookHeaders lets the application change the headers of an answer.
-func (srv *Server) hookHeaders(h http.Header, r *http.Request) {
-	if hook := srv.cfg.Headers; hook != nil {
-		hook(h, r)
+func (s *Session) hookHeaders(h http.Header, r *http.Request) {
+	s.hook(s.srv.cfg.Headers, h, r)
+}
+
+func (s *Session) hook(f func(http.Header, *http.Request), h http.Header, r *http.Request) {
+	if f != nil {
+		s.guard(func() { f(h, r) })
 	}
 }
 
@@ -242,14 +252,6 @@ func (srv *Server) hookHeaders(h http.Header, r *http.Request) {
 func oldBrowser(h http.Header, r *http.Request) {
 	if agent := r.UserAgent(); strings.Contains(agent, ";MSIE") || strings.Contains(agent, "Trident/") {
 		h.Set("X-XSS-Protection", "0")
-	}
-}
-
-// firstHeaders completes the headers of a session's first answer.
-func (s *Session) firstHeaders(h http.Header, r *http.Request) {
-	s.setCookie(h)
-	if hook := s.srv.cfg.InitialHeaders; hook != nil {
-		hook(h, r)
 	}
 }
 

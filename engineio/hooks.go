@@ -40,7 +40,7 @@ type Stats struct {
 	Refused  [6]uint64 // requests by code: see the Code constants
 
 	MessagesIn, MessagesOut uint64 // message packets
-	BytesIn, BytesOut       uint64 // of their content
+	BytesIn, BytesOut       uint64 // of their content; of what permessage-deflate made of it, outbound
 	Dropped                 uint64 // volatile messages
 	Lost                    uint64 // packets that were queued when their session ended
 }

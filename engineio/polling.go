@@ -48,7 +48,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q query) {
 	switch {
 	case s.state == closed:
 		s.mu.Unlock()
-		s.srv.refuse(w, r, unknownSession(s.id))
+		s.srv.refuse(w, r, unknownSession())
 		return
 	case s.ws != nil:
 		s.mu.Unlock()
@@ -111,7 +111,11 @@ func (s *Session) answerPoll(w http.ResponseWriter, r *http.Request, q query) {
 	case err != nil:
 		s.finishLocked(&CloseError{Reason: ReasonTransportError, Remote: true, Err: err})
 	default:
-		s.writtenLocked(len(ms), size(ms))
+		var t tally
+		for _, m := range ms {
+			t.add(m)
+		}
+		s.writtenLocked(t)
 		if last {
 			s.finishLocked(s.err)
 			return
@@ -230,7 +234,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request, q query) {
 	switch {
 	case s.state == closed:
 		s.mu.Unlock()
-		s.srv.refuse(w, r, unknownSession(s.id))
+		s.srv.refuse(w, r, unknownSession())
 		return
 	case s.ws != nil:
 		s.mu.Unlock()

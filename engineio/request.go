@@ -112,8 +112,9 @@ func requestError(code int, format string, args ...any) *RequestError {
 	return &RequestError{Code: code, Message: codeMessages[code], Err: fmt.Errorf(format, args...)}
 }
 
-func unknownSession(id string) *RequestError {
-	return requestError(CodeSessionUnknown, "no session %.24q is known here", id)
+// unknownSession does not say which: the id may be another node's, and a secret.
+func unknownSession() *RequestError {
+	return requestError(CodeSessionUnknown, "no session of this id is known here")
 }
 
 func transportMismatch(got, want string) *RequestError {
@@ -205,7 +206,7 @@ func (srv *Server) verify(r *http.Request, q *query, upgrade bool) (*Session, *R
 func (srv *Server) verifySession(q *query, upgrade bool) (*Session, *RequestError) {
 	s := srv.lookup(q.sid)
 	if s == nil {
-		return nil, unknownSession(q.sid)
+		return nil, unknownSession()
 	}
 	if current := s.Transport(); !upgrade && current != q.transport {
 		return nil, transportMismatch(q.transport, current)

@@ -199,12 +199,24 @@ func (s *Session) deflateAll(ms []*Message) {
 	}
 }
 
+// A tally counts packets on their way out, and those of them that are messages.
+type tally struct{ packets, bytes, messages, messageBytes int }
+
+func (t *tally) add(m *Message) {
+	t.packets++
+	t.bytes += m.Len()
+	if m.typ == eioparser.Message {
+		t.messages++
+		t.messageBytes += m.Len()
+	}
+}
+
 // writtenLocked takes packets out of the account.
-func (s *Session) writtenLocked(packets, n int) {
-	s.srv.counters.messagesOut.Add(uint64(packets))
-	s.srv.counters.bytesOut.Add(uint64(n))
-	s.pending -= packets
-	s.queued -= n
+func (s *Session) writtenLocked(t tally) {
+	s.srv.counters.messagesOut.Add(uint64(t.messages))
+	s.srv.counters.bytesOut.Add(uint64(t.messageBytes))
+	s.pending -= t.packets
+	s.queued -= t.bytes
 	s.notifyLocked()
 }
 
@@ -449,8 +461,8 @@ func (s *Session) tellClosed() {
 	s.srv.log(s, "session closed", "reason", s.err.Reason, "err", s.err.Err, "lost", lost)
 	if s.wasOpen {
 		s.srv.counters.countClosed(s.err.Reason)
+		s.srv.counters.lost.Add(uint64(lost))
 	}
-	s.srv.counters.lost.Add(uint64(lost))
 	if s.handler != nil {
 		s.guard(func() { s.handler.Closed(s.err) })
 	}

@@ -349,7 +349,7 @@ func (c *wsConn) frame(m *Message) []byte {
 // advanceLocked takes n written bytes off inflight.
 func (c *wsConn) advanceLocked(n int) {
 	n += c.offset
-	done, packets, bytes := 0, 0, 0
+	done, t := 0, tally{}
 	for _, m := range c.inflight {
 		l := len(c.frame(m))
 		if n < l {
@@ -358,16 +358,15 @@ func (c *wsConn) advanceLocked(n int) {
 		n -= l
 		done++
 		if !m.raw {
-			packets++
-			bytes += m.Len()
+			t.add(m)
 		}
 	}
 	c.offset = n
 	rest := copy(c.inflight, c.inflight[done:])
 	clear(c.inflight[rest:])
 	c.inflight = c.inflight[:rest]
-	if c.s.ws == c && c.s.state != closed && packets > 0 {
-		c.s.writtenLocked(packets, bytes)
+	if c.s.ws == c && c.s.state != closed && t.packets > 0 {
+		c.s.writtenLocked(t)
 	}
 }
 

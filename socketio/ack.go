@@ -256,6 +256,7 @@ func (e Emitter) askOne(ctx context.Context, ns *Namespace, p *sioadapter.Packet
 	if err != nil {
 		return yield(event.Answer{Err: err})
 	}
+	stop = sync.OnceFunc(stop)
 	defer stop()
 	yieldAll := func(list []event.Answer) bool {
 		for _, a := range list {
@@ -274,6 +275,7 @@ func (e Emitter) askOne(ctx context.Context, ns *Namespace, p *sioadapter.Packet
 			return yieldAll(answers.rest(nil))
 		}
 		if len(list) == 0 && !answers.wait(ctx) {
+			stop() // and hear which nodes have not reported
 			return yieldAll(answers.rest(ackError(ctx)))
 		}
 	}

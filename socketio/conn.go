@@ -96,8 +96,8 @@ func (c *conn) Message(data []byte, binary bool) {
 		c.packet(&p)
 	}
 	if d.Pending() {
-		if first && !c.expectAttachments() {
-			c.violation(errors.New("packet with attachments before a namespace was joined"))
+		if first && !c.expectAttachments(p.Namespace) {
+			c.violation(fmt.Errorf("packet with attachments for the namespace %.80q, which was not joined", p.Namespace))
 			return
 		}
 		c.decoder = d
@@ -115,13 +115,13 @@ func (c *conn) logPacket(log *slog.Logger, p *sioparser.Packet) {
 }
 
 // expectAttachments bounds how long the rest of a packet may take. It returns
-// false if there is no socket that it can be for.
-func (c *conn) expectAttachments() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.sockets)+len(c.left) == 0 {
+// false if the namespace that it is for was not joined: nothing is kept then.
+func (c *conn) expectAttachments(namespace string) bool {
+	if s, left := c.find(namespace); s == nil && !left {
 		return false
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.late = time.AfterFunc(c.srv.cfg.PingTimeout, func() {
 		c.violation(errors.New("attachments did not come in time"))
 	})

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -512,12 +513,18 @@ func TestErrorsAreReported(t *testing.T) {
 
 func TestHooks(t *testing.T) {
 	type key struct{}
+	var mu sync.Mutex // hooks come from the reader and from handlers
 	var log []string
+	note := func(s string) {
+		mu.Lock()
+		defer mu.Unlock()
+		log = append(log, s)
+	}
 	bubble(t, &socketio.Options{Hooks: &socketio.Hooks{
-		Connect:    func(*socketio.Socket) { log = append(log, "connect") },
-		Disconnect: func(_ *socketio.Socket, err *socketio.DisconnectError) { log = append(log, string(err.Reason)) },
+		Connect:    func(*socketio.Socket) { note("connect") },
+		Disconnect: func(_ *socketio.Socket, err *socketio.DisconnectError) { note(string(err.Reason)) },
 		Event: func(ctx context.Context, e *socketio.Event) (context.Context, func(error)) {
-			return context.WithValue(ctx, key{}, "span"), func(err error) { log = append(log, fmt.Sprint(e.Name, " ", err)) }
+			return context.WithValue(ctx, key{}, "span"), func(err error) { note(fmt.Sprint(e.Name, " ", err)) }
 		},
 	}}, func(t *testing.T, io *socketio.Server, n *siotest.Network) {
 		io.On("e", func(ctx context.Context, e *socketio.Event) error {

@@ -346,6 +346,8 @@ func TestSec_S34_AttachmentsBeforeConnect(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, io *socketio.Server, n *siotest.Network) {
 		w := dialWire(t, n, "4")
 		w.play(`>451-["x",{"_placeholder":true,"num":0}]`, "x")
+		w = dialWire(t, n, "4").join("/")
+		w.play(`>451-/other,["x",{"_placeholder":true,"num":0}]`, "x")
 	})
 }
 

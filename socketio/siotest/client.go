@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/siogo/sio/socketio/event"
@@ -58,7 +57,7 @@ type handler struct {
 // ackTimeout is how long Call waits with a context that has no deadline.
 const ackTimeout = 20 * time.Second
 
-func connect(ctx context.Context, t testing.TB, namespace string, o *Options, dial func(context.Context) (net.Conn, error)) (*Client, error) {
+func connect(ctx context.Context, t TB, namespace string, o *Options, dial func(context.Context) (net.Conn, error)) (*Client, error) {
 	if o == nil {
 		o = &Options{}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"testing"
 	"time"
 
 	"github.com/siogo/sio/internal/memnet"
@@ -20,7 +19,7 @@ type Server struct {
 
 // NewServer serves h, a *socketio.Server or a mux with one, until the end of
 // the test. If h has a method Close, it is called then.
-func NewServer(t testing.TB, h http.Handler) *Server {
+func NewServer(t TB, h http.Handler) *Server {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -31,7 +30,7 @@ func NewServer(t testing.TB, h http.Handler) *Server {
 }
 
 // serve runs an HTTP server that ends with the test.
-func serve(t testing.TB, h http.Handler, l net.Listener) {
+func serve(t TB, h http.Handler, l net.Listener) {
 	hs := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	done := make(chan struct{})
 	go func() { // ended by hs.Close and awaited by the cleanup
@@ -50,7 +49,7 @@ func serve(t testing.TB, h http.Handler, l net.Listener) {
 }
 
 // Dial connects a client to a namespace. The test fails if it is refused.
-func (s *Server) Dial(t testing.TB, namespace string, o *Options) *Client {
+func (s *Server) Dial(t TB, namespace string, o *Options) *Client {
 	t.Helper()
 	c, err := s.Connect(t.Context(), t, namespace, o)
 	if err != nil {
@@ -60,7 +59,7 @@ func (s *Server) Dial(t testing.TB, namespace string, o *Options) *Client {
 }
 
 // Connect is Dial for tests of refusals, which are an *event.Error.
-func (s *Server) Connect(ctx context.Context, t testing.TB, namespace string, o *Options) (*Client, error) {
+func (s *Server) Connect(ctx context.Context, t TB, namespace string, o *Options) (*Client, error) {
 	return connect(ctx, t, namespace, o, func(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", s.listener.Addr().String())
 	})
@@ -70,14 +69,14 @@ func (s *Server) Connect(ctx context.Context, t testing.TB, namespace string, o 
 type Network struct{ listener *memnet.Listener }
 
 // NewNetwork is NewServer in memory.
-func NewNetwork(t testing.TB, h http.Handler) *Network {
+func NewNetwork(t TB, h http.Handler) *Network {
 	l := memnet.Listen()
 	serve(t, h, l)
 	return &Network{l}
 }
 
 // Dial connects a client to a namespace. The test fails if it is refused.
-func (n *Network) Dial(t testing.TB, namespace string, o *Options) *Client {
+func (n *Network) Dial(t TB, namespace string, o *Options) *Client {
 	t.Helper()
 	c, err := n.Connect(t.Context(), t, namespace, o)
 	if err != nil {
@@ -87,7 +86,7 @@ func (n *Network) Dial(t testing.TB, namespace string, o *Options) *Client {
 }
 
 // Connect is Dial for tests of refusals, which are an *event.Error.
-func (n *Network) Connect(ctx context.Context, t testing.TB, namespace string, o *Options) (*Client, error) {
+func (n *Network) Connect(ctx context.Context, t TB, namespace string, o *Options) (*Client, error) {
 	return connect(ctx, t, namespace, o, n.listener.Dial)
 }
 
@@ -99,7 +98,7 @@ func (n *Network) DialContext(ctx context.Context, _, _ string) (net.Conn, error
 
 // Pipe connects a client to a namespace of h, in memory. For several clients of
 // one server, see NewNetwork.
-func Pipe(t testing.TB, h http.Handler, namespace string, o *Options) *Client {
+func Pipe(t TB, h http.Handler, namespace string, o *Options) *Client {
 	t.Helper()
 	return NewNetwork(t, h).Dial(t, namespace, o)
 }

@@ -316,7 +316,10 @@ func TestCloseInEveryState(t *testing.T) {
 		if err := p.rec.Send(NewMessage([]byte("c"), false)); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("Send after Close: %v", err)
 		}
-		if got := p.get(); got != "4a\x1e4b\x1e1" {
+		if got := p.get(); got != "4a\x1e4b" {
+			t.Errorf("poll while closing answered %q", got)
+		}
+		if got := p.get(); got != "1" {
 			t.Errorf("last poll answered %q", got)
 		}
 		p.rec.reason(t)
@@ -340,11 +343,27 @@ func TestCloseInEveryState(t *testing.T) {
 		w.expect("3probe")
 		p.rec.Send(NewMessage([]byte("a"), false))
 		p.rec.Close()
-		if got := p.get(); got != "4a\x1e1" {
+		if got := p.get(); got != "4a" {
+			t.Errorf("poll while closing answered %q", got)
+		}
+		if got := p.get(); got != "1" {
 			t.Errorf("last poll answered %q", got)
 		}
 		w.expect("close:1005")
 		p.rec.reason(t)
+	})
+	t.Run("while switching", func(t *testing.T) {
+		p := r.polling("4")
+		w := r.upgrade("transport=websocket&EIO=4&sid=" + p.sid)
+		w.text("2probe")
+		w.expect("3probe")
+		p.rec.Send(NewMessage([]byte("a"), false))
+		p.rec.Close()
+		w.text("5") // the client has stopped polling
+		w.expect("4a", "close:1005")
+		if got := p.rec.reason(t); got != ReasonForcedClose {
+			t.Errorf("reason %q", got)
+		}
 	})
 	t.Run("abort", func(t *testing.T) {
 		w, rec := r.websocket("4")
@@ -366,7 +385,10 @@ func TestShutdownIsOrderly(t *testing.T) {
 	go func() { done <- r.srv.Shutdown(context.Background()) }()
 	w.expect("4bye", "close:1005")
 	w.raw([]byte{0x88, 0x80, 0, 0, 0, 0})
-	if got := p.get(); got != "4bye\x1e1" {
+	if got := p.get(); got != "4bye" {
+		t.Errorf("poll while closing answered %q", got)
+	}
+	if got := p.get(); got != "1" {
 		t.Errorf("last poll answered %q", got)
 	}
 	if err := <-done; err != nil {

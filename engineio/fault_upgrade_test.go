@@ -344,13 +344,13 @@ func TestFault_U10_EndDuringTheUpgrade(t *testing.T) {
 					end.do(r, p.rec.Session)
 					var got []string
 					if step.name != "switched" && end.orderly {
-						got = append(got, p.get())
+						got = append(got, p.get(), p.get())
 					}
 					for m := range read {
 						got = append(got, m)
 					}
 					want := map[bool][]string{
-						true:  {"4a\x1e4b\x1e4c\x1e1", "close:1005"},
+						true:  {"4a\x1e4b\x1e4c", "1", "close:1005"},
 						false: {"close:1005"},
 					}[end.orderly]
 					if step.name == "switched" {

@@ -85,7 +85,10 @@ func (s *Session) pollLost() {
 // handshake, comes here too.
 func (s *Session) answerPoll(w http.ResponseWriter, r *http.Request, q query) {
 	s.mu.Lock()
-	ms, end, last := s.queue, noopPacket, s.state == closing
+	ms, end := s.queue, noopPacket
+	// The close comes with the poll after the last data: clients of generation
+	// 4.x would act on it before the packets it comes with.
+	last := s.state == closing && len(ms) == 0
 	s.queue = nil
 	switch {
 	case s.state == closed && s.poll != nil:
@@ -99,7 +102,7 @@ func (s *Session) answerPoll(w http.ResponseWriter, r *http.Request, q query) {
 	s.mu.Unlock()
 
 	out := ms
-	if len(ms) == 0 || end == closePacket {
+	if len(ms) == 0 {
 		out = append(ms[:len(ms):len(ms)], end)
 	}
 	err := s.writePayload(w, r, q, out)

@@ -52,7 +52,9 @@ func (s *Session) probed(c *wsConn, p eioparser.Packet) bool {
 		c.control = append(c.control, probedPacket)
 		c.flushLocked()
 		return true
-	case p.Type == eioparser.Upgrade && !s.posting && s.state == open:
+	case p.Type == eioparser.Upgrade && !s.posting && s.state < closed:
+		// While closing too: a client that switches has stopped polling, so that
+		// what is queued can only leave here.
 		s.endProbeLocked()
 		c.bindLocked()
 		if s.poll != nil { // a client that did not wait for its poll

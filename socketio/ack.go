@@ -150,7 +150,7 @@ type poll struct {
 	mu      sync.Mutex
 	missing map[string]struct{} // sockets that are known by id and have not answered
 	unknown int                 // how many others have not
-	asked   bool                // no more sockets will be announced
+	asking  int                 // adapters that may announce more sockets
 	err     error               // why not all nodes reported
 	answers []event.Answer      // not yet yielded
 	changed chan struct{}       // has room for one
@@ -186,10 +186,12 @@ func (p *poll) Answer(id string, args sioparser.Args, err error) {
 	p.wake()
 }
 
-// Asked implements sioadapter.Answers.
+// Asked implements sioadapter.Answers; each adapter calls it once.
 func (p *poll) Asked(err error) {
 	p.mu.Lock()
-	p.asked, p.err = true, err
+	if p.asking--; p.err == nil {
+		p.err = err
+	}
 	p.mu.Unlock()
 	p.wake()
 }
@@ -199,7 +201,7 @@ func (p *poll) take() (answers []event.Answer, more bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	answers, p.answers = p.answers, nil
-	return answers, !p.asked || len(p.missing) > 0 || p.unknown > 0
+	return answers, p.asking > 0 || len(p.missing) > 0 || p.unknown > 0
 }
 
 // rest returns an answer for each that is missing.
@@ -241,42 +243,40 @@ func (e Emitter) Each(ctx context.Context, name string, args ...any) iter.Seq[ev
 		}
 		ctx, cancel := e.ns.srv.ackContext(ctx)
 		defer cancel()
-		for _, ns := range e.ns.concrete() {
-			if !e.askOne(ctx, ns, p, yield) {
+		namespaces := e.ns.concrete()
+		answers := &poll{missing: make(map[string]struct{}), asking: len(namespaces), changed: make(chan struct{}, 1)}
+		stops := make([]func(), 0, len(namespaces))
+		stop := sync.OnceFunc(func() {
+			for _, f := range stops {
+				f()
+			}
+		})
+		defer stop()
+		for _, ns := range namespaces {
+			f, err := ns.adapter.Ask(ctx, p, e.selection(), answers)
+			if err != nil {
+				answers.Asked(err)
+				continue
+			}
+			stops = append(stops, f)
+		}
+		for {
+			list, more := answers.take()
+			switch {
+			case !more:
+				list = append(list, answers.rest(nil)...)
+			case len(list) == 0 && !answers.wait(ctx):
+				stop() // and hear which nodes have not reported
+				list, more = answers.rest(ackError(ctx)), false
+			}
+			for _, a := range list {
+				if !yield(a) {
+					return
+				}
+			}
+			if !more {
 				return
 			}
-		}
-	}
-}
-
-// askOne asks the sockets of one namespace and reports whether to go on.
-func (e Emitter) askOne(ctx context.Context, ns *Namespace, p *sioadapter.Packet, yield func(event.Answer) bool) bool {
-	answers := &poll{missing: make(map[string]struct{}), changed: make(chan struct{}, 1)}
-	stop, err := ns.adapter.Ask(ctx, p, e.selection(), answers)
-	if err != nil {
-		return yield(event.Answer{Err: err})
-	}
-	stop = sync.OnceFunc(stop)
-	defer stop()
-	yieldAll := func(list []event.Answer) bool {
-		for _, a := range list {
-			if !yield(a) {
-				return false
-			}
-		}
-		return true
-	}
-	for {
-		list, more := answers.take()
-		if !yieldAll(list) {
-			return false
-		}
-		if !more {
-			return yieldAll(answers.rest(nil))
-		}
-		if len(list) == 0 && !answers.wait(ctx) {
-			stop() // and hear which nodes have not reported
-			return yieldAll(answers.rest(ackError(ctx)))
 		}
 	}
 }

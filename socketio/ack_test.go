@@ -249,6 +249,31 @@ func TestEachFromAHandler(t *testing.T) {
 	})
 }
 
+// The sockets of all children of a pattern are asked at once.
+func TestEachOfAParent(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, io *socketio.Server, n *siotest.Network) {
+		parent := io.Of("/{x}")
+		for _, name := range []string{"/a", "/b", "/c"} {
+			c := n.Dial(t, name, nil)
+			if name != "/b" {
+				event.Handle(c, echo, func(_ context.Context, _ *siotest.Client, i int) (int, error) {
+					time.Sleep(time.Second)
+					return i, nil
+				})
+			}
+		}
+		start := time.Now()
+		var got []string
+		for r := range echo.Each(ctxFor(t, 2*time.Second), parent, 1) {
+			got = append(got, fmt.Sprint(r.Value, " ", r.Err, " ", time.Since(start)))
+		}
+		want := []string{"1 <nil> 1s", "1 <nil> 1s", "0 socketio: no acknowledgement in time 2s"}
+		if !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
 // Broadcasts that nobody answers leave no callback behind.
 func TestSec_S20_UnansweredBroadcasts(t *testing.T) {
 	bubble(t, &socketio.Options{PingInterval: time.Hour}, func(t *testing.T, io *socketio.Server, n *siotest.Network) {

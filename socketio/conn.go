@@ -30,7 +30,7 @@ type conn struct {
 	mu       sync.Mutex
 	sockets  []*Socket // at most one for each namespace, those that are joining included
 	one      [1]*Socket
-	left     []string    // namespaces that the server left: the client may not know yet
+	left     []string    // namespaces that the server left last: the client may not know yet
 	timer    *time.Timer // until the first namespace is joined
 	late     *time.Timer // while attachments are awaited
 	closed   bool
@@ -178,7 +178,7 @@ func (c *conn) connect(name string, auth sioparser.Args) {
 	}
 	c.mu.Lock()
 	joined := slices.ContainsFunc(c.sockets, func(s *Socket) bool { return s.ns.name == name })
-	full := len(c.sockets)+len(c.left) >= c.srv.cfg.MaxNamespaces
+	full := len(c.sockets) >= c.srv.cfg.MaxNamespaces
 	c.left = slices.DeleteFunc(c.left, func(n string) bool { return n == name })
 	c.mu.Unlock()
 	switch {
@@ -251,10 +251,17 @@ func (c *conn) remove(s *Socket, serverLeft bool) bool {
 	}
 	c.sockets = slices.Delete(c.sockets, i, i+1)
 	if serverLeft {
+		if len(c.left) == maxLeft {
+			c.left = slices.Delete(c.left, 0, 1)
+		}
 		c.left = append(c.left, s.ns.name)
 	}
 	return true
 }
+
+// maxLeft is how many namespaces a connection remembers that the server left.
+// Packets for them can be on their way for a moment only.
+const maxLeft = 32
 
 // all returns the sockets of the connection.
 func (c *conn) all() []*Socket {

@@ -189,8 +189,8 @@ func (n *Namespace) leave() {
 	}
 }
 
-// middlewareCount, as the functions below, treats a child and its parent as
-// one.
+// middlewares, as the two functions below, returns what the parent has, then
+// what the namespace has itself.
 func (n *Namespace) middlewares() []*connectHandler {
 	own := n.routes.load().use
 	if n.parent == nil {

@@ -132,8 +132,8 @@ type Hooks struct {
 	// for them, and a function that is called with their error, or nil.
 	Event func(ctx context.Context, e *Event) (context.Context, func(error))
 
-	// Dropped is called for an event that is not handled: by a Limit, or since
-	// a queue was full. e may be incomplete.
+	// Dropped is called for an event that is not handled because of a Limit, or
+	// since the inbound queue was full.
 	Dropped func(s *Socket, name string)
 }
 

@@ -61,8 +61,8 @@ func TestSec_S03_CORSHeaders(t *testing.T) {
 		{"a list, credentials", &cors.Options{AllowedOrigins: list, AllowCredentials: true}, appOrigin, "", "true"},
 		{"a pattern", &cors.Options{AllowedOrigins: []string{"https://*pp.example"}}, appOrigin, "", ""},
 		{"a function", &cors.Options{AllowOriginFunc: func(o string) bool { return o == appOrigin }, AllowCredentials: true}, appOrigin, "", "true"},
-		{"a function of the request", &cors.Options{AllowOriginRequestFunc: func(r *http.Request, o string) bool {
-			return r.URL.Query().Get("transport") != "" && o == appOrigin
+		{"a function of the request", &cors.Options{AllowOriginVaryRequestFunc: func(r *http.Request, o string) (bool, []string) {
+			return r.URL.Query().Get("transport") != "" && o == appOrigin, nil
 		}}, appOrigin, "", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -77,7 +77,7 @@ func (s *Session) expire(now time.Duration) {
 	case reached(s.closeBy, now):
 		s.finishLocked(s.err)
 		return
-	case reached(s.pongBy, now) && s.paused:
+	case reached(s.pongBy, now) && s.paused.Load():
 		s.graceLocked(now)
 	case reached(s.pongBy, now):
 		s.finishLocked(&CloseError{Reason: ReasonPingTimeout})

@@ -92,9 +92,9 @@ func TestPauseSuspendsTheHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newMemRig(t, Options{})
 		w, rec := r.websocket("4")
-		rec.Pause()
 		w.text("4a")
-		w.expect("4a") // the handler has it; the next message waits
+		w.expect("4a")
+		rec.Pause()
 		go w.text("4b", "3")
 		w.expect("2")
 		time.Sleep(10 * time.Minute)

@@ -136,7 +136,7 @@ func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, q quer
 		s.firstHeaders(w.Header(), r)
 	}
 	s.hookHeaders(w.Header(), r)
-	c := srv.newConn(rawconn.New(nc, early), w.Header(), r, q, s)
+	c := srv.newConn(nc, early, w.Header(), r, q, s)
 	switch {
 	case handshake:
 		s.mu.Lock()
@@ -154,7 +154,7 @@ func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, q quer
 	default: // upgraded already, or about to be, or gone
 		c.close(closeNone, "")
 	}
-	go c.read() // ends with the connection; Server.Shutdown waits for it
+	c.start()
 }
 
 // checkWebSocket checks the client's side of the opening handshake, RFC 6455
@@ -210,8 +210,14 @@ func hijack(w http.ResponseWriter) (nc net.Conn, early []byte, err error) {
 // newConn makes the WebSocket of a hijacked connection. The 101, with headers
 // h, waits in its queue, so that it leaves in one write with whatever the
 // session has to say first.
-func (srv *Server) newConn(conn *rawconn.Conn, h http.Header, r *http.Request, q query, s *Session) *wsConn {
-	c := &wsConn{s: s, conn: conn, b64: q.b64}
+func (srv *Server) newConn(nc net.Conn, early []byte, h http.Header, r *http.Request, q query, s *Session) *wsConn {
+	c := &wsConn{s: s, b64: q.b64}
+	if poller := srv.addConn(rawconn.HasDescriptor(nc)); poller != nil {
+		c.conn = poller.Detach(nc, early)
+	}
+	if c.conn == nil {
+		c.conn = rawconn.New(nc, early)
+	}
 	extension := ""
 	if srv.cfg.Deflate != nil && !c.b64 {
 		extension = acceptDeflate(r.Header)
@@ -219,7 +225,7 @@ func (srv *Server) newConn(conn *rawconn.Conn, h http.Header, r *http.Request, q
 	}
 	c.parser.Init(srv.frames, c.deflate)
 	c.control = []*Message{newRaw(switchingProtocols(h, r.Header.Get("Sec-Websocket-Key"), extension))}
-	srv.addConn(c)
+	srv.linkConn(c)
 	return c
 }
 

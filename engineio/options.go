@@ -141,6 +141,12 @@ type Options struct {
 	// shared. A message sent to many is compressed once.
 	Deflate *Deflate
 
+	// GoroutinePerConn reads every WebSocket with a goroutine of its own. By
+	// default, plain TCP connections on Linux are read by a few shared pollers,
+	// which costs an idle connection neither a goroutine nor a net.Conn; with
+	// them, a Handler that waits makes other clients wait.
+	GoroutinePerConn bool
+
 	// InitialHeaders may change the headers of the first answer of each
 	// session, Headers those of every answer to a poll, POST or upgrade. They
 	// must not keep h.

@@ -45,6 +45,7 @@ func sameOrigin(r *http.Request, origin string) bool {
 
 // allowsEverybody reports whether the options name no origin in particular.
 func allowsEverybody(c *cors.Options) bool {
+	//lint:ignore SA1019 who still sets the deprecated function names origins with it
 	if c.AllowOriginFunc != nil || c.AllowOriginRequestFunc != nil || c.AllowOriginVaryRequestFunc != nil {
 		return false
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -107,8 +108,13 @@ func newMemRig(t *testing.T, o Options) *rig {
 	return r
 }
 
+// readerVariable makes all tests run over the readers with a goroutine for each
+// connection, when it is "goroutine".
+const readerVariable = "SIO_READER"
+
 func newServer(t *testing.T, o Options, echo echoFunc) *rig {
 	r := &rig{t: t, opened: make(chan *recorder, 1<<14)}
+	o.GoroutinePerConn = o.GoroutinePerConn || os.Getenv(readerVariable) == "goroutine"
 	if o.Open == nil {
 		o.Open = func(s *Session) Handler {
 			rec := &recorder{Session: s, echo: echo, closed: make(chan *CloseError, 1)}

@@ -326,10 +326,12 @@ func (s *Session) receivePayload(body []byte, binary bool) {
 			s.finish(&CloseError{Reason: ReasonParseError, Err: err})
 			return
 		}
+		s.awaitResume()
 		if !s.receive(p) {
 			return
 		}
 	}
+	s.awaitResume() // before the answer, so that a polling client has to wait
 }
 
 // appendJSONP appends a script that hands the payload to the page's callback.

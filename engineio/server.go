@@ -5,10 +5,12 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/siogo/sio/internal/rawconn"
 	"github.com/siogo/sio/internal/websocket"
 	"github.com/siogo/sio/internal/wheel"
 )
@@ -25,7 +27,10 @@ type Server struct {
 	sessions  map[string]*Session
 	perAddr   map[netip.Addr]int // sessions by client; nil unless they are bounded
 	conns     *wsConn            // list of WebSockets whose reader has not ended
-	connCount int
+	connCount int                // those that are not linked yet included
+	pollers   []*rawconn.Poller
+	noPollers bool          // there are none to be had, or they have ended
+	turn      int           // whose turn it is to get a connection
 	refusing  bool          // no new sessions
 	idle      chan struct{} // made by Shutdown; closed when no session and no reader is left
 
@@ -124,14 +129,61 @@ func (srv *Server) remove(s *Session) {
 	srv.checkIdleLocked()
 }
 
-func (srv *Server) addConn(c *wsConn) {
+// addConn counts a WebSocket, and returns the poller that may read it, if it
+// has a descriptor of its own and there is a poller; else nil.
+func (srv *Server) addConn(descriptor bool) *rawconn.Poller {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.connCount++
+	if !descriptor || srv.cfg.GoroutinePerConn {
+		return nil
+	}
+	if srv.pollers == nil && !srv.noPollers {
+		srv.startPollersLocked()
+	}
+	if len(srv.pollers) == 0 {
+		return nil
+	}
+	srv.turn++
+	return srv.pollers[srv.turn%len(srv.pollers)]
+}
+
+// maxPollers is how many pollers a server has at the most.
+const maxPollers = 4
+
+// startPollersLocked starts the pollers with the first WebSocket, where there
+// is such a thing. They end with the server.
+func (srv *Server) startPollersLocked() {
+	for range min(runtime.GOMAXPROCS(0), maxPollers) {
+		p, err := rawconn.NewPoller()
+		if err != nil {
+			srv.noPollers = true
+			return
+		}
+		srv.pollers = append(srv.pollers, p)
+	}
+}
+
+// end lets go what the server itself runs, when no session and no connection
+// is left.
+func (srv *Server) end() {
+	srv.wheel.Close()
+	srv.mu.Lock()
+	pollers := srv.pollers
+	srv.pollers, srv.noPollers = nil, true
+	srv.mu.Unlock()
+	for _, p := range pollers {
+		p.Close()
+	}
+}
+
+func (srv *Server) linkConn(c *wsConn) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	if c.next = srv.conns; c.next != nil {
 		c.next.prev = c
 	}
 	srv.conns = c
-	srv.connCount++
 }
 
 func (srv *Server) removeConn(c *wsConn) {
@@ -151,7 +203,7 @@ func (srv *Server) removeConn(c *wsConn) {
 }
 
 func (srv *Server) checkIdleLocked() {
-	if srv.idle != nil && len(srv.sessions) == 0 && srv.conns == nil {
+	if srv.idle != nil && len(srv.sessions) == 0 && srv.connCount == 0 {
 		close(srv.idle)
 		srv.idle = nil
 	}
@@ -166,7 +218,7 @@ func (srv *Server) Close() error {
 	}
 	srv.cut()
 	<-srv.gone()
-	srv.wheel.Close()
+	srv.end()
 	return nil
 }
 
@@ -180,7 +232,7 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	}
 	select {
 	case <-srv.gone():
-		srv.wheel.Close()
+		srv.end()
 		return nil
 	case <-ctx.Done():
 		srv.Close()
@@ -214,7 +266,7 @@ func (srv *Server) cut() {
 	}
 	srv.mu.Unlock()
 	for _, c := range conns {
-		c.conn.NetConn().SetDeadline(time.Now().Add(cutTimeout))
+		c.cutLater(cutTimeout)
 	}
 }
 

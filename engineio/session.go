@@ -64,7 +64,6 @@ type Session struct {
 	b64        bool // revision 3: the client takes no binary payloads
 	delivering bool // a handler call is under way, and will make the Closed call if it is owed
 	owesClosed bool
-	paused     bool
 	posting    bool // a POST is being read
 	draining   bool // the probe was answered: polls are released at once
 	awaiting   bool // revision 4: a ping was sent and not answered
@@ -79,6 +78,7 @@ type Session struct {
 	probe   *wsConn // the WebSocket that wants to become it
 	poll    *poll   // the GET that waits for packets
 	err     *CloseError
+	paused  atomic.Bool   // changed with mu held
 	deflate atomic.Bool   // the WebSocket takes compressed messages
 	changed chan struct{} // made by a waiter, closed at the next change it may wait for
 
@@ -301,7 +301,7 @@ func (s *Session) notifyLocked() {
 // held against it.
 func (s *Session) Pause() {
 	s.mu.Lock()
-	s.paused = true
+	s.paused.Store(true)
 	s.mu.Unlock()
 }
 
@@ -309,10 +309,13 @@ func (s *Session) Pause() {
 func (s *Session) Resume() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.paused {
+	if !s.paused.Load() {
 		return
 	}
-	s.paused = false
+	s.paused.Store(false)
+	if s.ws != nil {
+		s.ws.unparkLocked()
+	}
 	s.graceLocked(s.srv.wheel.Now())
 	s.notifyLocked()
 }
@@ -332,8 +335,8 @@ func (s *Session) receive(p eioparser.Packet) bool {
 	return true // open, upgrade and noop mean nothing here
 }
 
-// deliver hands one message to the handler, and waits while the session is
-// paused. It reports whether the session goes on.
+// deliver hands one message to the handler. It reports whether the session goes
+// on.
 func (s *Session) deliver(data []byte, binary bool) bool {
 	s.mu.Lock()
 	if s.state != open {
@@ -350,13 +353,25 @@ func (s *Session) deliver(data []byte, binary bool) bool {
 	s.guard(func() { s.handler.Message(data, binary) })
 
 	s.mu.Lock()
-	for s.paused && s.state < closed {
+	return s.deliveredLocked()
+}
+
+// awaitResume waits while the session is paused and not closed.
+func (s *Session) awaitResume() {
+	s.mu.Lock()
+	for s.paused.Load() && s.state < closed {
 		changed := s.changedLocked()
 		s.mu.Unlock()
 		<-changed
 		s.mu.Lock()
 	}
-	return s.deliveredLocked()
+	s.mu.Unlock()
+}
+
+func (s *Session) alive() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state < closed
 }
 
 // deliveredLocked ends a handler call: it makes the Closed call if the session

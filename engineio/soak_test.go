@@ -95,6 +95,20 @@ func (s *soaker) websocket(query string) (*chaosSocket, *net.TCPConn, error) {
 	return w, nc.(*net.TCPConn), nil
 }
 
+// expect reads until a message comes, past pings.
+func (w *chaosSocket) expect(want string) error {
+	for {
+		switch m, err := w.read(); {
+		case err != nil:
+			return err
+		case m == want:
+			return nil
+		case m != "2":
+			return fmt.Errorf("got %q, want %q", m, want)
+		}
+	}
+}
+
 // kinds are the lives of a connection. Each returns when its part is done;
 // the server may still be at its own.
 var kinds = []struct {
@@ -109,11 +123,13 @@ var kinds = []struct {
 		defer nc.Close()
 		w.read()
 		w.send("4hello")
-		if m, err := w.read(); m != "4hello" {
-			return fmt.Errorf("echo %q %v", m, err)
+		if err := w.expect("4hello"); err != nil {
+			return err
 		}
 		nc.Write(websocket.AppendClose(nil, websocket.Client, 1000, ""))
-		_, err = w.read()
+		for err == nil {
+			_, err = w.read()
+		}
 		if err == io.EOF {
 			return nil
 		}
@@ -195,8 +211,8 @@ var kinds = []struct {
 		w.read()
 		w.send("5")
 		w.send("4hello")
-		if m, err := w.read(); m != "4hello" {
-			return fmt.Errorf("echo %q %v", m, err)
+		if err := w.expect("4hello"); err != nil {
+			return err
 		}
 		nc.SetLinger(0)
 		return nc.Close()
@@ -209,7 +225,10 @@ var kinds = []struct {
 		defer nc.Close()
 		w.read()
 		w.send("4close")
-		if _, err = w.read(); err == io.EOF {
+		for err == nil { // a ping may come first
+			_, err = w.read()
+		}
+		if err == io.EOF {
 			return nil
 		}
 		return err

@@ -1,15 +1,18 @@
 package engineio
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/siogo/sio/engineio/eioparser"
 	"github.com/siogo/sio/internal/rawconn"
 	"github.com/siogo/sio/internal/websocket"
+	"github.com/siogo/sio/internal/wheel"
 )
 
 // Close codes of WebSocket that we send on our own account. The others come
@@ -39,30 +42,41 @@ func closeCode(err *CloseError) (code int, reason string) {
 // A wsConn is one WebSocket, as the transport of its session or as the one
 // that wants to become it.
 //
-// Goroutines: one reader, started by serveWebSocket, which ends with the
-// connection and is the one to close it; a writer, started by flushLocked when the
-// kernel takes no more bytes, which ends when all is written or the connection
-// fails. The fields of the first block belong to the reader; those of the
-// second are guarded by the session's mu. Whoever sets flushing is the only one
-// to write.
+// Its bytes come from one of two readers. A connection with a descriptor of its
+// own has no goroutine: one of the server's pollers calls Ready when there is
+// something to do. Any other has one that waits in read, and a writer, started
+// by flushLocked when nothing can be written without waiting, which ends when
+// all is written or the connection fails. Whoever reads is the one to close.
+//
+// The fields of the first block belong to the reader, of which there is one at
+// a time; those of the second are guarded by the session's mu. Whoever sets
+// flushing is the only one to write.
 type wsConn struct {
 	s    *Session
 	conn *rawconn.Conn
 
 	parser   websocket.Parser
-	deflate  bool // permessage-deflate was negotiated; immutable
-	b64      bool // the client takes no binary messages; immutable
-	attached bool // it is the session's transport, no longer a probe
-	discard  bool // what comes is of no interest any more
+	deflate  bool   // permessage-deflate was negotiated; immutable
+	b64      bool   // the client takes no binary messages; immutable
+	attached bool   // it is the session's transport, no longer a probe
+	discard  bool   // what comes is of no interest any more
+	rest     []byte // polled: read, and not handled because the session was paused
 
-	flushing bool       // somebody writes
-	stalled  bool       // it is the writer goroutine, which may wait
+	reading  bool       // polled: somebody reads
+	more     bool       // polled: there was another event meanwhile
+	parked   bool       // polled: nobody reads, because the session is paused
+	flushing bool       // somebody writes, or the poller will when it can
+	stalled  bool       // it is the poller, or the writer goroutine, which may wait
 	ending   bool       // the session has no use for it: say goodbye, then wait for the client's
 	gone     bool       // the reader has ended: close when nothing is being written
 	inflight []*Message // being written
 	offset   int        // how many bytes of inflight[0] are written
 	control  []*Message // raw frames and probe answers that go before the session's queue
 	pong     *Message   // the latest ping's answer
+
+	timer    wheel.Timer
+	cutBy    time.Duration // when the connection is cut; 0: not
+	progress time.Duration // polled: when the client last took something, while stalled
 
 	next, prev *wsConn // the server's list; guarded by Server.mu
 }
@@ -74,36 +88,222 @@ func (c *wsConn) bindLocked() {
 	c.attached = true
 }
 
-// read is the reader's life. It returns when the connection is of no more use
-// and everything about it has been let go.
+// start begins to read. It does not wait.
+func (c *wsConn) start() {
+	if !c.conn.Polled() {
+		go c.read() // ends with the connection; Server.Shutdown waits for it
+		return
+	}
+	if err := c.conn.Watch(c); err != nil {
+		c.fail(ReasonTransportError, err)
+		c.end()
+		return
+	}
+	for c.Ready(true, false) { // the HTTP server may have read something already
+	}
+}
+
+// read is the life of a reader with a goroutine.
 func (c *wsConn) read() {
 	read := c.conn.Reader()
-	for {
+	for more := true; more; {
 		b, buf, err := read()
 		if err != nil {
 			c.lost(err)
 			break
 		}
-		more := c.feed(b)
+		for b, more = c.feed(b); len(b) > 0; b, more = c.feed(b) {
+			c.s.awaitResume()
+		}
 		rawconn.Release(buf)
-		if !more {
-			break
+	}
+	c.end()
+}
+
+// turnReads is how often a polled connection is read before others have their
+// turn.
+const turnReads = 8
+
+// Ready is called when a polled connection has become readable or writable. It
+// reports whether it is to be called again soon.
+func (c *wsConn) Ready(readable, writable bool) (again bool) {
+	s := c.s
+	s.mu.Lock()
+	if writable && c.stalled {
+		c.stalled, c.flushing = false, false
+		c.flushLocked()
+		s.mu.Lock()
+	}
+	switch {
+	case !readable || c.gone || c.parked:
+		s.mu.Unlock()
+		return false
+	case c.reading:
+		c.more = true
+		s.mu.Unlock()
+		return false
+	}
+	c.reading, c.more = true, false
+	s.mu.Unlock()
+
+	for range turnReads {
+		switch c.readOnce() {
+		case readMore:
+		case readNothing:
+			s.mu.Lock()
+			if !c.more {
+				c.reading = false
+				s.mu.Unlock()
+				return false
+			}
+			c.more = false
+			s.mu.Unlock()
+		case readParked:
+			return false
+		case readEnd:
+			c.end()
+			return false
 		}
 	}
+	s.mu.Lock()
+	c.reading = false
+	s.mu.Unlock()
+	return true
+}
+
+type readResult uint8
+
+const (
+	readMore    readResult = iota // something was read; there may be more
+	readNothing                   // there was nothing
+	readParked                    // the session is paused; reading was set down
+	readEnd                       // the connection is of no more use
+)
+
+// readOnce reads a polled connection, without waiting.
+func (c *wsConn) readOnce() readResult {
+	if c.rest != nil {
+		rest := c.rest
+		c.rest = nil
+		return c.handle(rest, nil)
+	}
+	b, buf, err := c.conn.TryRead()
+	switch {
+	case err == syscall.EAGAIN:
+		return readNothing
+	case err != nil:
+		c.lost(err)
+		return readEnd
+	}
+	return c.handle(b, buf)
+}
+
+// handle feeds what was read. What a paused session leaves is kept for later.
+func (c *wsConn) handle(b []byte, buf *rawconn.Buffer) readResult {
+	for {
+		rest, more := c.feed(b)
+		if len(rest) == 0 {
+			rawconn.Release(buf)
+			if !more {
+				return readEnd
+			}
+			return readMore
+		}
+		s := c.s
+		s.mu.Lock()
+		if s.paused.Load() && s.state < closed {
+			c.rest = rest
+			if buf != nil {
+				c.rest = bytes.Clone(rest)
+			}
+			c.parked, c.reading = true, false
+			s.mu.Unlock()
+			rawconn.Release(buf)
+			return readParked
+		}
+		s.mu.Unlock()
+		b = rest
+	}
+}
+
+// unparkLocked goes on reading. mu is held.
+func (c *wsConn) unparkLocked() {
+	if !c.parked {
+		return
+	}
+	c.parked = false
+	go func() { // ends when there is nothing to read, or the session is paused again
+		for c.Ready(true, false) {
+		}
+	}()
+}
+
+// end lets everything about the connection go, now or when what is being
+// written is.
+func (c *wsConn) end() {
 	s := c.s
 	s.mu.Lock()
 	c.gone = true
 	busy := c.flushing && (!c.stalled || !c.conn.CanTry())
 	s.mu.Unlock()
+	s.srv.wheel.Stop(&c.timer)
 	if !busy {
-		c.conn.NetConn().Close()
+		c.conn.Close()
 	}
 	s.srv.removeConn(c)
 }
 
-// feed parses what was read and reports whether there is more to read.
-func (c *wsConn) feed(b []byte) bool {
+// cutLater cuts the connection after d, unless that is to happen sooner.
+func (c *wsConn) cutLater(d time.Duration) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	c.cutLaterLocked(d)
+}
+
+func (c *wsConn) cutLaterLocked(d time.Duration) {
+	at := c.s.srv.wheel.Now() + d
+	if !c.gone && (c.cutBy == 0 || at < c.cutBy) {
+		c.cutBy = at
+		c.s.srv.wheel.Set(&c.timer, c, at)
+	}
+}
+
+// Expire looks at the deadlines of the connection.
+func (c *wsConn) Expire(now time.Duration) {
+	s := c.s
+	s.mu.Lock()
+	patience := c.progress + s.srv.cfg.WriteTimeout
+	switch {
+	case c.gone:
+		s.mu.Unlock()
+	case reached(c.cutBy, now):
+		c.conn.Cut()
+		s.mu.Unlock()
+	case !c.stalled || !c.conn.Polled():
+		if c.cutBy != 0 {
+			s.srv.wheel.Set(&c.timer, c, c.cutBy)
+		}
+		s.mu.Unlock()
+	case patience > now:
+		if c.cutBy != 0 {
+			patience = min(patience, c.cutBy)
+		}
+		s.srv.wheel.Set(&c.timer, c, patience)
+		s.mu.Unlock()
+	default:
+		c.brokenLocked(errWriteTimeout)
+	}
+}
+
+var errWriteTimeout = errors.New("the client took nothing of what was written to it for too long")
+
+// feed parses what was read and reports whether there is more to read. It stops
+// early when the session is paused, and returns what is left then.
+func (c *wsConn) feed(b []byte) (rest []byte, more bool) {
 	for len(b) > 0 && !c.discard {
+		if c.s.paused.Load() && c.s.alive() {
+			return b, true
+		}
 		ev, n, err := c.parser.Next(b)
 		b = b[n:]
 		if err != nil {
@@ -113,7 +313,7 @@ func (c *wsConn) feed(b []byte) bool {
 		}
 		switch ev.Kind {
 		case websocket.None:
-			return true
+			return nil, true
 		case websocket.Text:
 			p, err := eioparser.DecodeText(c.s.rev, ev.Data)
 			c.packet(p, err)
@@ -124,10 +324,10 @@ func (c *wsConn) feed(b []byte) bool {
 			c.answerPing(ev.Data)
 		case websocket.Close:
 			c.closedByPeer(ev.Code)
-			return false
+			return nil, false
 		}
 	}
-	return true
+	return nil, true
 }
 
 // packet handles one packet. Those that come after the session's end are
@@ -201,17 +401,19 @@ func (c *wsConn) close(code int, reason string) {
 	}
 	c.ending = true
 	s.notifyLocked()
-	nc := c.conn.NetConn()
-	if c.stalled && c.conn.CanTry() {
+	c.unparkLocked()
+	if c.gone || c.stalled && c.conn.CanTry() {
+		if !c.gone {
+			c.conn.Cut()
+		}
 		s.mu.Unlock()
-		nc.Close()
 		return
 	}
 	c.control = append(c.control, newRaw(websocket.AppendClose(nil, websocket.Server, code, reason)))
 	if c.stalled {
-		nc.SetWriteDeadline(time.Now().Add(goodbyeTimeout))
+		c.conn.SetWriteDeadline(time.Now().Add(goodbyeTimeout))
 	}
-	nc.SetReadDeadline(time.Now().Add(s.srv.cfg.CloseTimeout))
+	c.cutLaterLocked(s.srv.cfg.CloseTimeout)
 	c.flushLocked()
 }
 
@@ -227,7 +429,7 @@ var vectors = sync.Pool{New: func() any { return new([batch][]byte) }}
 // starts a writer for what is left. It releases mu.
 func (c *wsConn) flushLocked() {
 	s := c.s
-	if c.flushing {
+	if c.flushing || c.gone {
 		s.mu.Unlock()
 		return
 	}
@@ -259,6 +461,19 @@ func (c *wsConn) flushLocked() {
 
 func (c *wsConn) startWriterLocked() {
 	c.stalled = true
+	if c.conn.Polled() { // the poller will say when there is room
+		srv := c.s.srv
+		c.progress = srv.wheel.Now()
+		if c.cutBy == 0 {
+			srv.wheel.Set(&c.timer, c, c.progress+srv.cfg.WriteTimeout)
+		}
+		gone := c.gone
+		c.s.mu.Unlock()
+		if gone {
+			c.conn.Close()
+		}
+		return
+	}
 	c.s.mu.Unlock()
 	go c.write() // ends when all is written or the connection fails; closing it makes it fail
 }
@@ -383,7 +598,7 @@ func (c *wsConn) idleLocked() {
 	switch {
 	case c.gone:
 		s.mu.Unlock()
-		c.conn.NetConn().Close()
+		c.conn.Close()
 	case s.ws == c && s.state == closing:
 		s.finishLocked(s.err)
 	default:
@@ -399,7 +614,12 @@ func (c *wsConn) brokenLocked(err error) {
 	c.flushing, c.stalled = false, false
 	c.ending = true // nothing can be said any more
 	c.inflight, c.control, c.pong, c.offset = nil, nil, nil, 0
+	gone := c.gone
 	c.s.mu.Unlock()
 	c.fail(ReasonTransportError, err) // before the reader sees the end, and takes it for the client's
-	c.conn.NetConn().Close()
+	if gone {
+		c.conn.Close() // the reader left that to whoever was writing
+		return
+	}
+	c.cutLater(0)
 }

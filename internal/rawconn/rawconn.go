@@ -25,11 +25,52 @@ type Buffer struct{ mem [BufferSize]byte }
 
 var buffers = sync.Pool{New: func() any { return new(Buffer) }}
 
-// A Conn wraps a net.Conn. One goroutine may read while another writes.
+// A Conn wraps a net.Conn, or owns a descriptor that was taken out of one by
+// [Poller.Detach]. One goroutine may read while another writes.
 type Conn struct {
-	nc    net.Conn
+	nc    net.Conn        // nil when detached
 	raw   syscall.RawConn // nil: no descriptor to be had
 	early []byte          // read by the HTTP server before the hijack; owned by the reader
+
+	poller *Poller // set when detached
+	fd     int
+	slot   int32 // at the poller; -1: not watched
+}
+
+// HasDescriptor reports whether nc is a connection of the operating system, and
+// nothing wrapped around one.
+func HasDescriptor(nc net.Conn) bool {
+	switch nc.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		return true
+	}
+	return false
+}
+
+// errEOF is the end of a detached connection.
+var errEOF = io.EOF
+
+// Polled reports whether the connection is detached: it is read by TryRead when
+// its Watcher is told to, and never waits.
+func (c *Conn) Polled() bool { return c.poller != nil }
+
+// Close lets the connection go. A detached one must not be in use: see Cut.
+func (c *Conn) Close() {
+	if c.poller != nil {
+		c.closeFD()
+		return
+	}
+	c.nc.Close()
+}
+
+// Cut ends the connection both ways, so that whoever reads or writes it finds
+// out. It may be called at any time before Close returns; Close is still due.
+func (c *Conn) Cut() {
+	if c.poller != nil {
+		c.shutdownFD()
+		return
+	}
+	c.nc.Close()
 }
 
 // New wraps nc. early is what was read from it already; it is returned by the
@@ -47,9 +88,6 @@ func New(nc net.Conn, early []byte) *Conn {
 	}
 	return c
 }
-
-// NetConn returns the wrapped connection.
-func (c *Conn) NetConn() net.Conn { return c.nc }
 
 // Reader returns a function that waits for bytes and returns them, with the
 // pooled buffer they are in, to be given back by Release. It is to be called
@@ -164,18 +202,23 @@ func (a *attempt) write(fd uintptr) (int, error) {
 }
 
 // CanTry reports whether TryWrite can write at all.
-func (c *Conn) CanTry() bool { return c.raw != nil }
+func (c *Conn) CanTry() bool { return c.raw != nil || c.poller != nil }
 
 // TryWrite writes as much of bufs as the kernel takes at once, without
 // waiting, and returns how much that was: fewer bytes than there are and a nil
 // error mean that it is full. It keeps no reference to bufs.
 func (c *Conn) TryWrite(bufs [][]byte) (int, error) {
-	if c.raw == nil {
+	if !c.CanTry() {
 		return 0, nil
 	}
 	a := attempts.Get().(*attempt)
 	a.bufs, a.n, a.err = bufs, 0, nil
-	err := c.raw.Write(a.run)
+	var err error
+	if c.poller != nil {
+		a.run(uintptr(c.fd))
+	} else {
+		err = c.raw.Write(a.run)
+	}
 	n, werr := a.n, a.err
 	a.bufs = nil
 	attempts.Put(a)
@@ -188,6 +231,14 @@ func (c *Conn) TryWrite(bufs [][]byte) (int, error) {
 		return max(n, 0), werr
 	}
 	return n, nil
+}
+
+// SetWriteDeadline bounds a Write that is under way. A detached connection has
+// none, since it never waits.
+func (c *Conn) SetWriteDeadline(t time.Time) {
+	if c.nc != nil {
+		c.nc.SetWriteDeadline(t)
+	}
 }
 
 // Write writes bufs, waiting until the peer took all of it or timeout has

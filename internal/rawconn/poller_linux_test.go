@@ -1,0 +1,188 @@
+package rawconn
+
+import (
+	"bytes"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A reflector is a Watcher that sends back what it reads.
+type reflector struct {
+	t    *testing.T
+	c    *Conn
+	done chan struct{}
+
+	mu  sync.Mutex // Ready may be called by Watch's caller and the poller
+	out []byte     // what the kernel did not take
+}
+
+func (r *reflector) Ready(readable, writable bool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.c == nil {
+		return false
+	}
+	r.flush()
+	for range 4 {
+		b, buf, err := r.c.TryRead()
+		switch {
+		case err == syscall.EAGAIN:
+			return false
+		case err != nil:
+			if len(r.out) == 0 || err != io.EOF {
+				r.c.Close()
+				r.c = nil
+				close(r.done)
+			}
+			return false
+		}
+		r.out = append(r.out, b...)
+		Release(buf)
+		r.flush()
+	}
+	return true
+}
+
+func (r *reflector) flush() {
+	if len(r.out) == 0 {
+		return
+	}
+	n, err := r.c.TryWrite([][]byte{r.out[:len(r.out)/2], r.out[len(r.out)/2:]})
+	if err != nil {
+		r.t.Errorf("write: %v", err)
+	}
+	r.out = r.out[n:]
+}
+
+func pair(t *testing.T) (client, server net.Conn) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if client, err = net.Dial("tcp", l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if server, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	return client, server
+}
+
+// Many connections of one poller get back all that they send, however it is
+// cut, and each ends when its client does.
+func TestPollerReflects(t *testing.T) {
+	p, err := NewPoller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	var wg sync.WaitGroup
+	for i := range 50 {
+		client, server := pair(t)
+		c := p.Detach(server, []byte("early"))
+		if c == nil || !c.Polled() || !c.CanTry() {
+			t.Fatal("a TCP connection was not detached")
+		}
+		r := &reflector{t: t, c: c, done: make(chan struct{})}
+		if err := c.Watch(r); err != nil {
+			t.Fatal(err)
+		}
+		r.Ready(true, false)
+		wg.Go(func() {
+			rng := rand.New(rand.NewPCG(1, uint64(i)))
+			sent := make([]byte, 300_000)
+			for i := range sent {
+				sent[i] = byte(rng.Uint32())
+			}
+			go func() { // ends when all is written
+				for b := sent; len(b) > 0; {
+					n := min(len(b), 1+rng.IntN(40_000))
+					client.Write(b[:n])
+					b = b[n:]
+				}
+			}()
+			got := make([]byte, len("early")+len(sent))
+			if _, err := io.ReadFull(client, got); err != nil {
+				t.Errorf("connection %d: %v", i, err)
+			}
+			if !bytes.Equal(got, append([]byte("early"), sent...)) {
+				t.Errorf("connection %d got something else than it sent", i)
+			}
+			client.Close()
+			<-r.done
+		})
+	}
+	wg.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.free) != len(p.slots) {
+		t.Errorf("%d of %d slots are free after the end", len(p.free), len(p.slots))
+	}
+}
+
+// A cut is seen by the watcher as the end.
+func TestCut(t *testing.T) {
+	p, err := NewPoller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	client, server := pair(t)
+	defer client.Close()
+	r := &reflector{t: t, c: p.Detach(server, nil), done: make(chan struct{})}
+	if err := r.c.Watch(r); err != nil {
+		t.Fatal(err)
+	}
+	r.mu.Lock()
+	r.c.Cut()
+	r.mu.Unlock()
+	<-r.done
+	if _, err := client.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the client read %v, want the end", err)
+	}
+}
+
+// What is no connection of the operating system stays as it is.
+func TestDetachRefuses(t *testing.T) {
+	p, err := NewPoller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	a, b := net.Pipe()
+	defer a.Close()
+	defer b.Close()
+	if p.Detach(a, nil) != nil || HasDescriptor(a) {
+		t.Error("a pipe was detached")
+	}
+}
+
+// A slot that was given to another connection gets no events of the old one.
+func TestStaleEvents(t *testing.T) {
+	p, err := NewPoller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	client, server := pair(t)
+	defer client.Close()
+	c := p.Detach(server, nil)
+	r := &reflector{t: t}
+	if err := c.Watch(r); err != nil {
+		t.Fatal(err)
+	}
+	slot, gen := c.slot, p.gens[c.slot]
+	c.Close()
+	if w := p.watcher(slot, int32(gen)); w != nil {
+		t.Error("a late event found the connection that had ended")
+	}
+}

@@ -131,6 +131,27 @@ func TestMiddlewareThatHidesTheConnection(t *testing.T) {
 	}
 }
 
+// The log names the type that hides the connection, not one around it that
+// does as it should.
+func TestTheHidingTypeIsNamed(t *testing.T) {
+	var log logbook
+	r := newEchoRig(t, Options{Logger: log.logger(), Middleware: []func(http.Handler) http.Handler{
+		func(next http.Handler) http.Handler { return http.TimeoutHandler(next, time.Minute, "") },
+		func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(wrapping{w}, r) })
+		},
+	}})
+	r.ask("GET", "transport=websocket&EIO=4")
+	if got := log.String(); !strings.Contains(got, "*http.timeoutWriter") || strings.Contains(got, "wrapping") {
+		t.Errorf("the log says\n%s", got)
+	}
+}
+
+// wrapping is a ResponseWriter that says what it wraps.
+type wrapping struct{ http.ResponseWriter }
+
+func (w wrapping) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
 // The header hooks see the right answers and may change them.
 func TestHeaderHooks(t *testing.T) {
 	r := newEchoRig(t, Options{

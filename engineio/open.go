@@ -194,7 +194,7 @@ func isKey(s string) bool {
 func hijack(w http.ResponseWriter) (nc net.Conn, early []byte, err error) {
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if errors.Is(err, http.ErrNotSupported) {
-		return nil, nil, fmt.Errorf("engineio: the response writer, a %T, hides the connection: mount the server outside of whatever wraps it (http.TimeoutHandler does)", w)
+		return nil, nil, fmt.Errorf("engineio: the response writer, a %T, hides the connection: mount the server outside of whatever wraps it (http.TimeoutHandler does)", hider(w))
 	}
 	if err != nil {
 		return nil, nil, err
@@ -205,6 +205,17 @@ func hijack(w http.ResponseWriter) (nc net.Conn, early []byte, err error) {
 		io.ReadFull(rw.Reader, early) // cannot fail: the bytes are there
 	}
 	return nc, early, nil
+}
+
+// hider returns the writer that has neither Hijack nor Unwrap.
+func hider(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = u.Unwrap()
+	}
 }
 
 // newConn makes the WebSocket of a hijacked connection. The 101, with headers

@@ -3,15 +3,11 @@ package sioadapter
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"iter"
 	"log/slog"
 
 	"github.com/siogo/sio/socketio/sioparser"
 )
-
-// ErrNotMember says that a socket has not been added, or was removed.
-var ErrNotMember = errors.New("sioadapter: not a member of the namespace")
 
 // A Factory opens the adapter of a namespace. The same Factory serves all
 // namespaces of a server.

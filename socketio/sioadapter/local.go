@@ -17,11 +17,12 @@ type Member interface {
 // that membership costs neither an allocation nor a look-up. The zero value is
 // ready for use; the mutex of the adapter guards it.
 type Seat struct {
-	member Member // nil before Add and after Remove
-	rooms  []ticket
-	mark   uint64 // of the last selection that saw it: see Local.selectLocked
-	pos    int32  // index in Local.members
-	own    own
+	member  Member // nil before Add and after Remove
+	rooms   []ticket
+	mark    uint64   // of the last selection that saw it: see Local.selectLocked
+	session *session // nil: it cannot be recovered
+	pos     int32    // index in Local.members
+	own     own
 }
 
 // own is how a member is in the room that has its id as name. Nobody else joins
@@ -76,38 +77,51 @@ func NewLocal(ns Namespace) *Local {
 func (l *Local) Add(m Member) {
 	var n notes
 	l.mu.Lock()
+	l.addLocked(m, &n)
+	l.mu.Unlock()
+	n.tell()
+}
+
+func (l *Local) addLocked(m Member, n *notes) {
 	s := m.Seat()
-	if s.member == nil {
-		*s = Seat{member: m, pos: int32(len(l.members))}
-		l.members = append(l.members, s)
-		l.ids[m.ID()] = s
-		l.peak = max(l.peak, len(l.ids))
-		if r := l.rooms[m.ID()]; r != nil { // others are there already
-			s.own = joined
-			l.enterLocked(s, r, &n)
-		} else {
-			n.add(l.watch, created, m.ID(), "")
-			n.add(l.watch, entered, m.ID(), m.ID())
-		}
+	if s.member != nil {
+		return
 	}
-	l.unlock(&n)
+	*s = Seat{member: m, pos: int32(len(l.members))}
+	l.members = append(l.members, s)
+	l.ids[m.ID()] = s
+	l.peak = max(l.peak, len(l.ids))
+	if r := l.rooms[m.ID()]; r != nil { // others are there already
+		s.own = joined
+		l.enterLocked(s, r, n)
+	} else {
+		n.add(l.watch, created, m.ID(), "")
+		n.add(l.watch, entered, m.ID(), m.ID())
+	}
 }
 
 func (l *Local) Remove(m Member) []string {
 	var n notes
 	l.mu.Lock()
+	names := l.removeLocked(m, &n)
+	l.mu.Unlock()
+	n.tell()
+	return names
+}
+
+func (l *Local) removeLocked(m Member, n *notes) []string {
 	s := m.Seat()
 	if s.member == nil {
-		l.mu.Unlock()
 		return nil
 	}
 	names := s.names()
+	s.session = nil // leaving now is no change for it
 	if s.own == implied {
 		n.add(l.watch, exited, m.ID(), m.ID())
 		n.add(l.watch, deleted, m.ID(), "")
 	}
 	for len(s.rooms) > 0 {
-		l.exitLocked(s, int32(len(s.rooms)-1), &n)
+		l.exitLocked(s, int32(len(s.rooms)-1), n)
 	}
 	last := len(l.members) - 1
 	l.members[s.pos] = l.members[last]
@@ -119,7 +133,6 @@ func (l *Local) Remove(m Member) []string {
 		l.ids, l.rooms, l.peak = make(map[string]*Seat), make(map[string]*room), 0
 	}
 	*s = Seat{}
-	l.unlock(&n)
 	return names
 }
 
@@ -134,7 +147,8 @@ func (l *Local) Join(m Member, rooms ...string) error {
 	for _, name := range rooms {
 		l.joinLocked(s, name, &n)
 	}
-	l.unlock(&n)
+	l.mu.Unlock()
+	n.tell()
 	return nil
 }
 
@@ -149,7 +163,8 @@ func (l *Local) Leave(m Member, rooms ...string) error {
 	for _, name := range rooms {
 		l.leaveLocked(s, name, &n)
 	}
-	l.unlock(&n)
+	l.mu.Unlock()
+	n.tell()
 	return nil
 }
 
@@ -184,6 +199,7 @@ func (l *Local) joinLocked(s *Seat, name string, n *notes) {
 		if name == s.member.ID() {
 			if s.own == left {
 				s.own = implied
+				s.session.changed(name, true)
 				n.add(l.watch, created, name, "")
 				n.add(l.watch, entered, name, name)
 			}
@@ -211,6 +227,7 @@ func (l *Local) joinLocked(s *Seat, name string, n *notes) {
 func (l *Local) leaveLocked(s *Seat, name string, n *notes) {
 	if name == s.member.ID() {
 		if s.own == implied {
+			s.session.changed(name, false)
 			n.add(l.watch, exited, name, name)
 			n.add(l.watch, deleted, name, "")
 		}
@@ -242,7 +259,12 @@ func (s *Seat) find(r *room) int32 {
 	return -1
 }
 
+// enterLocked makes a ticket. Without notes it stands for what was implied, and
+// is no change.
 func (l *Local) enterLocked(s *Seat, r *room, n *notes) {
+	if n != nil {
+		s.session.changed(r.name, true)
+	}
 	s.rooms = append(s.rooms, ticket{r, int32(len(r.members))})
 	r.members = append(r.members, seated{s, int32(len(s.rooms) - 1)})
 	n.add(l.watch, entered, r.name, s.member.ID())
@@ -271,6 +293,7 @@ func (l *Local) exitLocked(s *Seat, i int32, n *notes) {
 	s.rooms[end] = ticket{}
 	s.rooms = s.rooms[:end]
 
+	s.session.changed(r.name, false)
 	n.add(l.watch, exited, r.name, s.member.ID())
 	if len(r.members) == 0 {
 		delete(l.rooms, r.name)
@@ -519,9 +542,8 @@ func (n *notes) add(watch *RoomEvents, kind change, room, id string) {
 	n.list = append(n.list, note{kind, room, id})
 }
 
-// unlock releases the lock and tells what has changed.
-func (l *Local) unlock(n *notes) {
-	l.mu.Unlock()
+// tell tells what has changed, without the lock.
+func (n *notes) tell() {
 	for _, c := range n.list {
 		switch f := n.watch; {
 		case c.kind == created && f.Create != nil:

@@ -73,6 +73,7 @@ func TestForms(t *testing.T) {
 		{"handshake by POST", "POST", handshake, nil, "4a", refusal(bad, `{"code":2,"message":"Bad handshake method"}`)},
 		{"OPTIONS", "OPTIONS", handshake, nil, "", refusal(bad, `{"code":2,"message":"Bad handshake method"}`)},
 		{"another transport", "GET", "transport=polling&EIO=4&sid=WS", nil, "", refusal(bad, `{"code":3,"message":"Bad request"}`)},
+		{"another transport by another method", "PUT", "transport=polling&EIO=4&sid=WS", nil, "", refusal(bad, `{"code":3,"message":"Bad request"}`)},
 		{"another revision", "GET", "transport=polling&EIO=3&sid=SID", nil, "", refusal(bad, `{"code":3,"message":"Bad request"}`)},
 		{"websocket without an upgrade", "GET", "transport=websocket&EIO=4&", []string{"Connection: keep-alive", "Upgrade: h2c"}, "", refusal(bad, `{"code":3,"message":"Bad request"}`)},
 		{"forbidden", "GET", handshake, []string{"X-Refuse: yes"}, "", refusal("403 Forbidden", `{"code":4,"message":"no \"\u003centry\u003e\""}`)},

@@ -58,7 +58,7 @@ var thirdParty = map[string][]string{
 	"github.com/andybalholm/brotli":      {"engineio"},
 	"github.com/klauspost/compress":      {"internal/...", "engineio", "engineio/eioclient", "socketio"},
 	"github.com/go-json-experiment/json": {"socketio/sioparser", "socketio/event"},
-	"github.com/vmihailenco/msgpack/v5":  {"socketio/sioparser"},
+	"github.com/tinylib/msgp":            {"socketio/sioparser"},
 	"golang.org/x/sys":                   {"internal/..."},
 }
 

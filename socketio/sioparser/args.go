@@ -6,21 +6,37 @@ import (
 	"iter"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/tinylib/msgp/msgp"
 )
 
 // Args is an undecoded list of arguments: valid JSON values and the
-// attachments their placeholders stand for. It is an immutable value; its
-// methods may be called by any number of goroutines. The zero value is an
-// empty list.
+// attachments their placeholders stand for, or valid MessagePack values, in
+// which bytes are at home. It is an immutable value; its methods may be called
+// by any number of goroutines. The zero value is an empty list.
+//
+// The methods that give JSON convert MessagePack, with bytes as base64 text:
+// fit for logs and for programs that know JSON alone. Decode decodes both, and
+// For changes the form without losing bytes.
 //
 // Args that come from a Decoder may alias its input: see Clone.
 type Args struct {
-	list  []byte // the elements with the commas between them; no brackets, no outer white space
+	list  []byte // the elements; in JSON with the commas between them; no brackets, no outer white space
 	n     int    // number of elements
 	att   [][]byte
-	codec Codec // nil: built-in
+	codec Codec // nil: built-in; of JSON
 	owned bool  // nobody else writes to the memory
+	form  form
 }
+
+// form is how the elements of an Args are written.
+type form uint8
+
+const (
+	textForm  form = iota // JSON
+	packForm              // MessagePack; times are written as notepack did before 3.0
+	stampForm             // MessagePack; times are written as timestamps
+)
 
 // NewArgs checks that array is a JSON array within DefaultDepth and returns
 // its elements as arguments. Placeholders among them stand for attachments, if
@@ -41,33 +57,73 @@ func NewArgs(array []byte, attachments ...[]byte) (Args, error) {
 // Len returns the number of arguments.
 func (a Args) Len() int { return a.n }
 
-// At returns the JSON text of argument i, nil when there is none. It aliases a.
+// Binary reports whether the arguments are MessagePack.
+func (a Args) Binary() bool { return a.form != textForm }
+
+// For returns the same arguments in the form of p: a itself, or a conversion
+// in new memory, in which bytes are bytes again; the attachments alias a. The
+// attachments to send after p.AppendArgs(dst, h, a) are those of a.For(p).
+//
+// JSON has no dates and only finite numbers: converted to it, a date is a
+// string as of Date.prototype.toJSON, and NaN is null. Where an object with a
+// member "_placeholder" would be taken for an attachment, bytes are base64
+// text.
+func (a Args) For(p Parser) Args {
+	if p.Binary() {
+		return a.packed()
+	}
+	return a.text(true)
+}
+
+// At returns the JSON text of argument i, nil when there is none. It aliases a,
+// unless a is MessagePack.
 func (a Args) At(i int) []byte {
+	raw := a.element(i)
+	if raw == nil || a.form == textForm {
+		return raw
+	}
+	var w textWriter
+	w.value(raw)
+	return w.dst
+}
+
+// element returns argument i as it stands, nil when there is none.
+func (a Args) element(i int) (raw []byte) {
 	if i < 0 || i >= a.n {
 		return nil
 	}
-	for raw := range a.All() {
-		if i == 0 {
-			return raw
-		}
-		i--
+	rest := a.list
+	for range i + 1 {
+		raw, rest = a.cut(rest)
 	}
-	return nil
+	return raw
 }
 
-// All returns the JSON texts of the arguments in order. They alias a.
+// All returns the JSON texts of the arguments in order. They alias a, unless a
+// is MessagePack.
 func (a Args) All() iter.Seq[[]byte] {
-	return func(yield func([]byte) bool) {
-		for rest := a.list; len(rest) > 0; {
-			var raw []byte
-			if raw, rest = cutElement(rest); !yield(raw) {
-				return
-			}
+	return func(yield func([]byte) bool) { a.each(yield) } // short, to be inlined without allocation
+}
+
+func (a Args) each(yield func([]byte) bool) {
+	for rest := a.text(false).list; len(rest) > 0; {
+		var raw []byte
+		if raw, rest = cutElement(rest); !yield(raw) {
+			return
 		}
 	}
 }
 
-// cutElement splits the first element off list, which is not empty.
+// cut splits the first element off list, some of the last elements of a.
+func (a Args) cut(list []byte) (element, rest []byte) {
+	if a.form == textForm {
+		return cutElement(list)
+	}
+	n := skipPacked(list)
+	return list[:n:n], list[n:]
+}
+
+// cutElement splits the first element off list, JSON, which is not empty.
 func cutElement(list []byte) (element, rest []byte) {
 	n := skipValue(list)
 	element, rest = list[:n:n], list[n:]
@@ -85,7 +141,7 @@ func (a Args) Shift() Args {
 	if a.n == 0 {
 		return a
 	}
-	_, a.list = cutElement(a.list)
+	_, a.list = a.cut(a.list)
 	a.n--
 	return a
 }
@@ -93,7 +149,7 @@ func (a Args) Shift() Args {
 // Only returns argument i alone, with all attachments; no argument when there
 // is no such one.
 func (a Args) Only(i int) Args {
-	raw := a.At(i)
+	raw := a.element(i)
 	a.list, a.n = raw, 0
 	if raw != nil {
 		a.n = 1
@@ -102,24 +158,38 @@ func (a Args) Only(i int) Args {
 }
 
 // Raw returns the arguments as a JSON array in new memory. AppendJSON does the
-// same without allocating.
+// same without allocating, where nothing is to be converted.
 func (a Args) Raw() []byte { return a.AppendJSON(make([]byte, 0, len(a.list)+2)) }
 
 // AppendJSON appends the arguments to dst as a JSON array.
 func (a Args) AppendJSON(dst []byte) []byte {
 	dst = append(dst, '[')
-	dst = append(dst, a.list...)
+	dst = append(dst, a.text(false).list...)
 	return append(dst, ']')
 }
 
-// Attachments returns the attachments in the order of their numbers. They are
-// shared and must not be written to.
+// AppendMsgPack appends the arguments to dst as a MessagePack array. What JSON
+// has attachments for is bytes there.
+func (a Args) AppendMsgPack(dst []byte) []byte {
+	a = a.packed()
+	return append(msgp.AppendArrayHeader(dst, uint32(a.n)), a.list...)
+}
+
+// Attachments returns the attachments in the order of their numbers; MessagePack
+// has none. They are shared and must not be written to.
 func (a Args) Attachments() [][]byte { return a.att }
 
 // Append encodes values and returns a list with them behind those of a, in new
 // memory. Attachments of the new values get the next numbers. Errors are
 // *ArgError.
 func (a Args) Append(values ...any) (Args, error) {
+	if a.form != textForm {
+		list, err := appendPackedList(bytes.Clone(a.list), a.form, values)
+		if err != nil {
+			return Args{}, err
+		}
+		return Args{list: list, n: a.n + len(values), form: a.form, owned: true}, nil
+	}
 	e := newEncoder(a.codec)
 	defer e.free()
 	e.at.list = slices.Clone(a.att)
@@ -161,6 +231,13 @@ func (a Args) Clone() Args {
 // base64 string. json.RawMessage takes the text as it is, placeholders
 // included. A dst that implements ArgUnmarshaler decodes itself.
 //
+// MessagePack is decoded by the same rules. Its bytes are copied unless the
+// Args have memory of their own (see Clone). A date goes into a time.Time, and
+// into a string as JSON has it; an any takes it as time.Time. An any takes all
+// numbers as float64. A float without fraction fits integers. Types that
+// implement json.Unmarshaler, json.RawMessage among them, are given JSON with
+// bytes as base64 text.
+//
 // The error is an *ArgError that says which argument did not fit; those before
 // it have been decoded, and it may be partly.
 func (a Args) Decode(dst ...any) error {
@@ -169,12 +246,18 @@ func (a Args) Decode(dst ...any) error {
 		if len(rest) == 0 {
 			return nil
 		}
+		var err error
 		var raw []byte
-		raw, rest = cutElement(rest)
-		if d == nil {
-			continue
+		switch {
+		case d == nil:
+			_, rest = a.cut(rest)
+		case a.form == textForm:
+			raw, rest = cutElement(rest)
+			err = a.decodeArg(raw, d)
+		default:
+			rest, err = a.unpack(rest, d)
 		}
-		if err := a.decodeArg(raw, d); err != nil {
+		if err != nil {
 			return &ArgError{Index: i, Err: err}
 		}
 	}

@@ -25,6 +25,15 @@
 // limits, and leaves the arguments as they stand, to be decoded once, straight
 // into the types of whoever handles them.
 //
+// That is the form of [JSON], which every client speaks by default. The form of
+// [MsgPack] is a MessagePack map in one binary message, without attachments,
+// for clients that were given socket.io-msgpack-parser 3.x:
+//
+//	{"type": 2, "data": ["hello", 1], "nsp": "/", "id": 7}
+//
+// All peers of a server speak one of the two; [Args.For] and the AppendArgs of
+// either parser turn the arguments of one into the other.
+//
 // The package is pure: no connection, no goroutine, no clock. A [Parser] may be
 // used by any number of goroutines, a [Decoder] belongs to one connection.
 //
@@ -47,6 +56,35 @@
 // stands, and an error when decoded into a float64 or an any; json.Number and
 // json.RawMessage take it.
 //
+// # MessagePack
+//
+// Go values travel by the rules of encoding/json, with its tags, and with its
+// methods: what MarshalJSON returns is converted, what MarshalText returns is a
+// string. These have forms of their own:
+//
+//	[]byte, at any depth     bin; Base64 is a string
+//	time.Time                the Date of notepack.io before 3.0, in milliseconds
+//	integers                 the shortest form; all 64 bits
+//	floats                   an integer if it is one below 2^64, so that 5.0 is
+//	                         5 and -0 is 0; float64 otherwise, also NaN
+//	json.RawMessage          what the JSON text means
+//
+// The bytes are those of notepack.io 2.2, on which all versions of
+// socket.io-msgpack-parser 3.x rest; its Date is understood by 3.0, too, while
+// the timestamp that 3.0 writes is not understood by 2.2: [MsgPackTimestamps]
+// writes that. On decoding all of them are read, as are ArrayBuffer (bytes) and
+// undefined (nil) of older peers; extensions that mean nothing are a list of
+// their type and their bytes, as in JavaScript. Integers are exact in integers
+// and in json.Number, and float64 in an any, as with JSON.
+//
+// It is stricter than the reference as above: events need a name that is not
+// reserved, namespaces a slash and no comma, ids are 0 to 2^53-1; keys are
+// strings or integers, strings are UTF-8, a member of the packet is given once,
+// and nothing may be announced that does not follow. It is more lenient in one
+// thing: nil as the payload of a connect or disconnect counts as none, since
+// python-socketio sends it. And it does not follow notepack.io where that
+// writes a wrong number: floats of 2^64 and more, which it makes 0.
+//
 // Specification: Socket.IO protocol, revision 5, sections "Packet encoding"
-// and "Binary attachments".
+// and "Binary attachments"; the MessagePack specification.
 package sioparser

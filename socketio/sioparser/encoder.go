@@ -68,6 +68,7 @@ func (p *jsonParser) EncodeArgs(name string, args ...any) (Args, error) {
 }
 
 func (p *jsonParser) AppendArgs(dst []byte, h Header, a Args) []byte {
+	a = a.text(h.Type == Event || h.Type == Ack)
 	switch h.Type {
 	case Event, Ack:
 		return a.AppendJSON(appendHeader(dst, h, len(a.att)))

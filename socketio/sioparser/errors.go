@@ -15,6 +15,7 @@ var (
 	ErrAttachmentBytes    = errors.New("attachments too large")
 	ErrPlaintext          = errors.New("got plaintext data when reconstructing a packet")
 	ErrUnexpectedBinary   = errors.New("got binary data when not reconstructing a packet")
+	ErrUnexpectedText     = errors.New("got text where packets are binary")
 	ErrNamespace          = errors.New("invalid namespace")
 	ErrID                 = errors.New("invalid acknowledgement id")
 	ErrPayload            = errors.New("invalid payload")

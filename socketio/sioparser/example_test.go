@@ -2,6 +2,7 @@ package sioparser_test
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/siogo/sio/socketio/sioparser"
 )
@@ -60,4 +61,38 @@ func ExampleParser_broadcast() {
 	// Output:
 	// 2["news","hello",1]
 	// 2/admin,["news","hello",1]
+}
+
+func ExampleMsgPack() {
+	type Upload struct {
+		Name string    `json:"name"`
+		Data []byte    `json:"data"`
+		At   time.Time `json:"at"`
+	}
+	p := sioparser.MsgPack()
+	frame, _, err := p.AppendPacket(nil, sioparser.Header{Type: sioparser.Event, Namespace: "/files"}, "upload", Upload{"a.txt", []byte("hello"), time.UnixMilli(0)})
+	fmt.Printf("%q %v\n", frame, err)
+
+	packet, _, err := p.NewDecoder(nil).Add(frame, p.Binary())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var got Upload
+	err = packet.Args.Shift().Decode(&got)
+	fmt.Printf("%s %s %s %v %v\n", packet.Name(), got.Name, got.Data, got.At, err)
+	// Output:
+	// "\x83\xa4type\x02\xa4data\x92\xa6upload\x83\xa4name\xa5a.txt\xa4data\xc4\x05hello\xa2at\xd7\x00\x00\x00\x00\x00\x00\x00\x00\x00\xa3nsp\xa6/files" <nil>
+	// upload a.txt hello 1970-01-01 00:00:00 +0000 UTC <nil>
+}
+
+// What was encoded for one kind of clients is sent to the other.
+func ExampleArgs_For() {
+	args, _ := sioparser.MsgPack().EncodeArgs("photo", []byte("bytes"))
+	p := sioparser.JSON(nil)
+	fmt.Printf("%s %q\n", p.AppendArgs(nil, sioparser.Header{Type: sioparser.Event}, args), args.For(p).Attachments())
+	fmt.Printf("%s\n", args.Raw())
+	// Output:
+	// 51-["photo",{"_placeholder":true,"num":0}] ["bytes"]
+	// ["photo","Ynl0ZXM="]
 }

@@ -56,6 +56,9 @@ func (p *Packet) Name() []byte {
 	if p.Type != Event || p.Args.n == 0 {
 		return nil
 	}
+	if p.Args.form != textForm {
+		return packedName(p.Args.list)
+	}
 	raw := p.Args.At(0)
 	if raw[0] != '"' {
 		return raw

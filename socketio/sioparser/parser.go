@@ -2,14 +2,15 @@ package sioparser
 
 // A Parser is a wire form of packets. It is safe for concurrent use.
 type Parser interface {
-	// AppendPacket appends the text of a packet to dst and returns the
+	// AppendPacket appends the frame of a packet to dst and returns the
 	// attachments to send after it, in order. They alias the values they were
 	// found in and must be sent or copied before the caller gets these back.
 	//
 	// name is the name of an Event and "" for other types. Connect takes at
 	// most one argument, an object; ConnectError takes exactly one, an object
-	// or, for 2.x clients, any value; Disconnect takes none. In these three
-	// bytes are base64 text, since they cannot have attachments.
+	// or a string or, in JSON for 2.x clients, any value; Disconnect takes none.
+	// In these three bytes are base64 text in JSON, since they cannot have
+	// attachments.
 	//
 	// An error is an *ArgError, or says which rule the header breaks; dst is
 	// then returned as it was given.
@@ -19,9 +20,10 @@ type Parser interface {
 	// times. name, unless "", becomes the first argument.
 	EncodeArgs(name string, args ...any) (Args, error)
 
-	// AppendArgs appends the text of a packet with encoded arguments; the
-	// attachments to send after it are a.Attachments(). For an Event the first
-	// argument is its name.
+	// AppendArgs appends the frame of a packet with encoded arguments, which may
+	// come from another parser; the attachments to send after it are those of
+	// a.For(p), where p is this parser. For an Event the first argument is its
+	// name.
 	AppendArgs(dst []byte, h Header, a Args) []byte
 
 	// Binary reports whether frames are binary messages.

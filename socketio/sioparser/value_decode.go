@@ -20,7 +20,8 @@ import (
 type ArgUnmarshaler interface {
 	// UnmarshalArg decodes the only argument of a: a.At(0) is its valid JSON
 	// text, a.Attachments what its placeholders stand for. Neither may be
-	// written to, and the text must not be kept.
+	// written to, and the text must not be kept. What came as MessagePack has
+	// been converted.
 	UnmarshalArg(a Args) error
 }
 

@@ -19,7 +19,8 @@ import (
 )
 
 // An ArgMarshaler is an argument that writes its own JSON, for example by
-// generated code. Only arguments are asked, not the values inside them.
+// generated code. Only arguments are asked, not the values inside them. Where
+// packets are MessagePack, the JSON is converted.
 type ArgMarshaler interface {
 	// AppendArg appends one JSON value to dst. Bytes that are to be an
 	// attachment go to at.Append. The result is checked.

@@ -241,42 +241,50 @@ func (e Emitter) Each(ctx context.Context, name string, args ...any) iter.Seq[ev
 			yield(event.Answer{Err: err})
 			return
 		}
-		ctx, cancel := e.ns.srv.ackContext(ctx)
-		defer cancel()
-		namespaces := e.ns.concrete()
-		answers := &poll{missing: make(map[string]struct{}), asking: len(namespaces), changed: make(chan struct{}, 1)}
-		stops := make([]func(), 0, len(namespaces))
-		stop := sync.OnceFunc(func() {
-			for _, f := range stops {
-				f()
-			}
-		})
-		defer stop()
-		for _, ns := range namespaces {
-			f, err := ns.adapter.Ask(ctx, p, e.selection(), answers)
-			if err != nil {
-				answers.Asked(err)
-				continue
-			}
-			stops = append(stops, f)
+		sel := e.selection()
+		e.ns.ask(ctx, func(ctx context.Context, a sioadapter.Adapter, to sioadapter.Answers) (func(), error) {
+			return a.Ask(ctx, p, sel, to)
+		}, yield)
+	}
+}
+
+// ask lets the adapters concerned ask something, and yields what is answered.
+func (n *Namespace) ask(ctx context.Context, begin func(context.Context, sioadapter.Adapter, sioadapter.Answers) (stop func(), err error), yield func(event.Answer) bool) {
+	ctx, cancel := n.srv.ackContext(ctx)
+	defer cancel()
+	namespaces := n.concrete()
+	answers := &poll{missing: make(map[string]struct{}), asking: len(namespaces), changed: make(chan struct{}, 1)}
+	stops := make([]func(), 0, len(namespaces))
+	stop := sync.OnceFunc(func() {
+		for _, f := range stops {
+			f()
 		}
-		for {
-			list, more := answers.take()
-			switch {
-			case !more:
-				list = append(list, answers.rest(nil)...)
-			case len(list) == 0 && !answers.wait(ctx):
-				stop() // and hear which nodes have not reported
-				list, more = answers.rest(ackError(ctx)), false
-			}
-			for _, a := range list {
-				if !yield(a) {
-					return
-				}
-			}
-			if !more {
+	})
+	defer stop()
+	for _, ns := range namespaces {
+		f, err := begin(ctx, ns.adapter(), answers)
+		if err != nil {
+			answers.Asked(err)
+			continue
+		}
+		stops = append(stops, f)
+	}
+	for {
+		list, more := answers.take()
+		switch {
+		case !more:
+			list = append(list, answers.rest(nil)...)
+		case len(list) == 0 && !answers.wait(ctx):
+			stop() // and hear which nodes have not reported
+			list, more = answers.rest(ackError(ctx)), false
+		}
+		for _, a := range list {
+			if !yield(a) {
 				return
 			}
+		}
+		if !more {
+			return
 		}
 	}
 }

@@ -196,7 +196,11 @@ func (c *conn) connect(name string, auth sioparser.Args) {
 		c.refuse(name, &Error{Message: "Invalid namespace"})
 		return
 	}
-	s := newSocket(ns, c, auth)
+	s := newSocket(ns, c)
+	if s.recoverable {
+		auth = s.takeToken(auth)
+	}
+	s.setAuth(auth)
 	if !c.add(s) {
 		ns.leave()
 		return
@@ -257,6 +261,18 @@ func (c *conn) remove(s *Socket, serverLeft bool) bool {
 		c.left = append(c.left, s.ns.name)
 	}
 	return true
+}
+
+// replace makes the connection know another socket in the place of s, unless s
+// has ended.
+func (c *conn) replace(s, other *Socket) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.Index(c.sockets, s)
+	if i >= 0 {
+		c.sockets[i] = other
+	}
+	return i >= 0
 }
 
 // maxLeft is how many namespaces a connection remembers that the server left.

@@ -60,7 +60,7 @@ func (e Emitter) packet(name string, args []any) (*sioadapter.Packet, error) {
 	if err := event.CheckName(name); err != nil {
 		return nil, err
 	}
-	encoded, err := e.ns.srv.cfg.Parser.EncodeArgs(name, args...)
+	encoded, err := e.ns.srv.encodeArgs(name, args)
 	if err != nil {
 		return nil, err
 	}
@@ -80,11 +80,11 @@ func (e Emitter) Emit(name string, args ...any) error {
 
 // each calls f for all adapters concerned and returns the first error.
 func (e Emitter) each(f func(sioadapter.Adapter) error) (err error) {
-	if e.ns.adapter != nil {
-		return f(e.ns.adapter)
+	if a := e.ns.adapter(); a != nil {
+		return f(a)
 	}
 	for _, ns := range e.ns.concrete() {
-		if one := f(ns.adapter); err == nil {
+		if one := f(ns.adapter()); err == nil {
 			err = one
 		}
 	}
@@ -118,7 +118,7 @@ func (e Emitter) Hangup() error {
 func (e Emitter) LocalSockets() iter.Seq[*Socket] {
 	return func(yield func(*Socket) bool) {
 		for _, ns := range e.ns.concrete() {
-			for _, m := range ns.adapter.Members(e.selection()) {
+			for _, m := range ns.adapter().Members(e.selection()) {
 				if !yield(m.(*member).socket) {
 					return
 				}
@@ -134,7 +134,7 @@ func (e Emitter) Sockets(ctx context.Context) iter.Seq2[*RemoteSocket, error] {
 		ctx, cancel := e.ns.srv.ackContext(ctx)
 		defer cancel()
 		for _, ns := range e.ns.concrete() {
-			for info, err := range ns.adapter.Sockets(ctx, e.selection()) {
+			for info, err := range ns.adapter().Sockets(ctx, e.selection()) {
 				if err != nil {
 					yield(nil, err)
 					return

@@ -70,7 +70,13 @@ type ShutdownError struct {
 }
 
 func (e *ShutdownError) Error() string {
-	return fmt.Sprintf("socketio: shutdown cut off %d sockets with running handlers, %d of which still run: %v", len(e.Cut), e.Handlers, e.Err)
+	switch {
+	case len(e.Cut) > 0:
+		return fmt.Sprintf("socketio: shutdown cut off %d sockets with running handlers; %d handlers still run: %v", len(e.Cut), e.Handlers, e.Err)
+	case e.Handlers > 0:
+		return fmt.Sprintf("socketio: shutdown did not wait for %d handlers of sockets that had gone: %v", e.Handlers, e.Err)
+	}
+	return fmt.Sprintf("socketio: shutdown closed connections before they had taken what was queued: %v", e.Err)
 }
 
 func (e *ShutdownError) Unwrap() error { return e.Err }

@@ -41,6 +41,7 @@ const (
 	kindJoin       // the middleware of Use, then kindConnect
 	kindConnect
 	kindDisconnect
+	kindOutgoing
 )
 
 // newTask returns what is put into the mailbox for things other than events.
@@ -93,13 +94,15 @@ func (e *Event) run() {
 	ctx := context.Context(&e.ctx)
 	switch e.kind {
 	case kindJoin:
-		if s.runMiddleware(e) {
+		if s.runJoin(e) {
 			s.runConnect(ctx, e)
 		}
 	case kindConnect:
 		s.runConnect(ctx, e)
 	case kindDisconnect:
 		s.runDisconnect(e)
+	case kindOutgoing:
+		e.showOutgoing(ctx)
 	default:
 		e.serve(ctx)
 	}
@@ -145,6 +148,18 @@ func (e *Event) serveStack(ctx context.Context, st *stack) error {
 		e.fail(ctx, err)
 	}
 	return err
+}
+
+// showOutgoing passes an event that was emitted to the handlers for that.
+func (e *Event) showOutgoing(ctx context.Context) {
+	st := e.socket.stack()
+	for _, t := range st {
+		for _, h := range t.outgoing {
+			if err := e.protect(ctx, h.fn); err != nil {
+				e.report(ctx, err)
+			}
+		}
+	}
 }
 
 // call runs one handler with its options.

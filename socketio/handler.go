@@ -34,8 +34,10 @@ type table struct {
 	connect    []*connectHandler
 	disconnect []*disconnectHandler
 	any        []*handler
+	outgoing   []*handler
 	events     map[string][]*handler
 	unknown    []*handler
+	server     map[string][]*serverHandler // of events from other nodes
 	middleware []func(Handler) Handler
 	chain      Handler // middleware around the handlers; nil without middleware
 }
@@ -49,6 +51,10 @@ type (
 	}
 	connectHandler struct {
 		fn func(context.Context, *Socket) error
+	}
+	serverHandler struct {
+		fn      event.Handler[*ServerEvent]
+		options event.Options
 	}
 	disconnectHandler struct {
 		fn func(context.Context, *Socket, Reason)
@@ -82,29 +88,46 @@ func without[T comparable](list []T, v T) []T {
 	return slices.DeleteFunc(slices.Clone(list), func(w T) bool { return w == v })
 }
 
+// withNamed and withoutNamed do the same to the list under a name.
+func withNamed[T any](lists map[string][]T, name string, v T) map[string][]T {
+	lists = maps.Clone(lists)
+	if lists == nil {
+		lists = make(map[string][]T)
+	}
+	lists[name] = with(lists[name], v)
+	return lists
+}
+
+func withoutNamed[T comparable](lists map[string][]T, name string, v T) map[string][]T {
+	lists = maps.Clone(lists)
+	if lists[name] = without(lists[name], v); len(lists[name]) == 0 {
+		delete(lists, name)
+	}
+	return lists
+}
+
 func (r *routes) on(name string, fn HandlerFunc, o event.Options) (remove func()) {
 	h := &handler{name, fn, o}
-	r.change(func(t *table) {
-		t.events = maps.Clone(t.events)
-		if t.events == nil {
-			t.events = make(map[string][]*handler)
-		}
-		t.events[name] = with(t.events[name], h)
-	})
-	return func() {
-		r.change(func(t *table) {
-			t.events = maps.Clone(t.events)
-			if t.events[name] = without(t.events[name], h); len(t.events[name]) == 0 {
-				delete(t.events, name)
-			}
-		})
-	}
+	r.change(func(t *table) { t.events = withNamed(t.events, name, h) })
+	return func() { r.change(func(t *table) { t.events = withoutNamed(t.events, name, h) }) }
+}
+
+func (r *routes) onServer(name string, fn event.Handler[*ServerEvent], o event.Options) (remove func()) {
+	h := &serverHandler{fn, o}
+	r.change(func(t *table) { t.server = withNamed(t.server, name, h) })
+	return func() { r.change(func(t *table) { t.server = withoutNamed(t.server, name, h) }) }
 }
 
 func (r *routes) onAny(fn HandlerFunc) (remove func()) {
 	h := &handler{fn: fn}
 	r.change(func(t *table) { t.any = with(t.any, h) })
 	return func() { r.change(func(t *table) { t.any = without(t.any, h) }) }
+}
+
+func (r *routes) onOutgoing(fn HandlerFunc) (remove func()) {
+	h := &handler{fn: fn}
+	r.change(func(t *table) { t.outgoing = with(t.outgoing, h) })
+	return func() { r.change(func(t *table) { t.outgoing = without(t.outgoing, h) }) }
 }
 
 func (r *routes) onUnknown(fn HandlerFunc) (remove func()) {
@@ -154,6 +177,16 @@ func (s *Socket) stack() stack {
 		st[0] = p.routes.load()
 	}
 	return st
+}
+
+// watchesOutgoing reports whether anybody wants to know what is emitted.
+func (st *stack) watchesOutgoing() bool {
+	for _, t := range st {
+		if len(t.outgoing) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // handles reports whether anything is interested in an event with this name.

@@ -34,13 +34,19 @@ func (k Key[T]) Set(s *Socket, v T) {
 func (k Key[T]) Get(s *Socket) (v T, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.extra != nil {
-		for _, d := range s.extra.data {
-			if d.name == k.name {
-				v, ok = d.value.(T)
-				return v, ok
-			}
+	if s.extra == nil {
+		return v, false
+	}
+	for i := range s.extra.data {
+		d := &s.extra.data[i]
+		if d.name != k.name {
+			continue
 		}
+		if raw, foreign := d.value.(foreignValue); foreign && json.Unmarshal(raw, &v) == nil {
+			d.value = v
+		}
+		v, ok = d.value.(T)
+		return v, ok
 	}
 	return v, false
 }
@@ -80,6 +86,13 @@ type datum struct {
 	value any
 }
 
+// foreignValue is a value that another node has encoded, until somebody asks
+// for it by its type.
+type foreignValue json.RawMessage
+
+// MarshalJSON implements json.Marshaler.
+func (v foreignValue) MarshalJSON() ([]byte, error) { return v, nil }
+
 // dataJSON returns the data as an object. Values that cannot be encoded are
 // left out.
 func (s *Socket) dataJSON() json.RawMessage {
@@ -89,6 +102,10 @@ func (s *Socket) dataJSON() json.RawMessage {
 		data = append(data, s.extra.data...)
 	}
 	s.mu.Unlock()
+	return encodeData(data)
+}
+
+func encodeData(data []datum) json.RawMessage {
 	all := make(map[string]json.RawMessage, len(data))
 	for _, d := range data {
 		if raw, err := json.Marshal(d.value); err == nil {

@@ -5,7 +5,9 @@ import (
 	"iter"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/siogo/sio/socketio/event"
 	"github.com/siogo/sio/socketio/sioadapter"
@@ -24,11 +26,13 @@ import (
 // All methods may be called from any goroutine. Handlers may be added at any
 // time.
 type Namespace struct {
-	srv     *Server
-	name    string
-	adapter sioadapter.Adapter // nil: a parent
-	routes  routes
-	acks    atomic.Uint64 // ids of acknowledgements, one sequence for all sockets
+	srv    *Server
+	name   string
+	routes routes
+	acks   atomic.Uint64 // ids of acknowledgements, one sequence for all sockets
+
+	opening sync.Once          // sets opened, outside of any lock
+	opened  sioadapter.Adapter // nil: a parent
 
 	// Of a parent; immutable.
 	pattern *pattern
@@ -38,8 +42,29 @@ type Namespace struct {
 	parent *Namespace
 	values []string // of the wildcards of parent.pattern
 
-	users int // sockets, those that are joining included; Server.mu
+	// Server.mu guards these.
+	users  int         // sockets, those that are joining included
+	linger *time.Timer // until an empty namespace is removed; nil: none was
 }
+
+// adapter returns the adapter of the namespace, which the first call opens;
+// nil if it is a parent.
+func (n *Namespace) adapter() sioadapter.Adapter {
+	if n.parental() {
+		return nil
+	}
+	n.opening.Do(func() {
+		n.opened = n.srv.cfg.Adapter.Open(side{n})
+		n.opened.OnServerEvent(n.serverEvent)
+		if h := n.srv.cfg.Hooks.Namespace; h != nil {
+			h(n)
+		}
+	})
+	return n.opened
+}
+
+// parental reports whether the namespace is a pattern or a function.
+func (n *Namespace) parental() bool { return n.pattern != nil || n.accept != nil }
 
 // Name returns the name of the namespace, which begins with a slash.
 func (n *Namespace) Name() string { return n.name }
@@ -79,6 +104,13 @@ func (n *Namespace) On(name string, h HandlerFunc, opts ...event.Option) (remove
 
 // OnAny adds a handler that is called for every event, before the middleware.
 func (n *Namespace) OnAny(h HandlerFunc) (remove func()) { return n.routes.onAny(h) }
+
+// OnAnyOutgoing adds a handler for every event that is emitted to a socket,
+// alone or with others. It is called in the turn of the socket, after the event
+// was queued for the client. It is not called for packets that are dropped
+// before; and when Options.Inbound.MaxPackets calls are waiting, it misses some,
+// which Hooks.Dropped counts.
+func (n *Namespace) OnAnyOutgoing(h HandlerFunc) (remove func()) { return n.routes.onOutgoing(h) }
 
 // OnUnknown adds a handler for the events that have no other.
 func (n *Namespace) OnUnknown(h HandlerFunc) (remove func()) { return n.routes.onUnknown(h) }
@@ -145,7 +177,7 @@ func (n *Namespace) LocalSockets() iter.Seq[*Socket] { return n.All().LocalSocke
 // Socket returns the socket of this node with this id, or nil.
 func (n *Namespace) Socket(id string) *Socket {
 	for _, n := range n.concrete() {
-		if m, ok := n.adapter.Lookup(id).(*member); ok {
+		if m, ok := n.adapter().Lookup(id).(*member); ok {
 			return m.socket
 		}
 	}
@@ -153,11 +185,11 @@ func (n *Namespace) Socket(id string) *Socket {
 }
 
 // Adapter returns the adapter of the namespace; nil if it is a parent.
-func (n *Namespace) Adapter() sioadapter.Adapter { return n.adapter }
+func (n *Namespace) Adapter() sioadapter.Adapter { return n.adapter() }
 
 // concrete returns n, or the children of n if it is a parent.
 func (n *Namespace) concrete() []*Namespace {
-	if n.adapter != nil {
+	if !n.parental() {
 		return []*Namespace{n}
 	}
 	n.srv.mu.Lock()
@@ -171,21 +203,48 @@ func (n *Namespace) concrete() []*Namespace {
 	return children
 }
 
+// stay is Server.enter for one socket more of a namespace that has some.
+func (n *Namespace) stay() {
+	n.srv.mu.Lock()
+	n.users++
+	n.srv.mu.Unlock()
+}
+
 // leave undoes Server.enter for one socket. A namespace that was made on demand
-// may go with its last.
+// may go with its last: at once, or when nobody can be recovered any more.
 func (n *Namespace) leave() {
 	srv := n.srv
 	srv.mu.Lock()
 	n.users--
-	gone := n.users == 0 && n.parent != nil && srv.cfg.CleanupNamespaces
+	empty := n.users == 0 && n.parent != nil && srv.cfg.CleanupNamespaces
+	if r := srv.cfg.Recovery; empty && r != nil {
+		if n.linger == nil {
+			n.linger = time.AfterFunc(r.MaxDisconnection, n.cleanUp)
+		} else {
+			n.linger.Reset(r.MaxDisconnection)
+		}
+		empty = false
+	}
+	srv.mu.Unlock()
+	if empty {
+		n.cleanUp()
+	}
+}
+
+// cleanUp removes the namespace if it is still empty.
+func (n *Namespace) cleanUp() {
+	srv := n.srv
+	srv.mu.Lock()
+	gone := n.users == 0 && srv.namespaces[n.name] == n
 	if gone {
 		delete(srv.namespaces, n.name)
 	}
 	srv.mu.Unlock()
-	if gone {
-		if err := n.adapter.Close(); err != nil {
-			srv.cfg.Logger.Error("closing an adapter failed", "namespace", n.name, "err", err)
-		}
+	if !gone {
+		return
+	}
+	if err := n.adapter().Close(); err != nil {
+		srv.cfg.Logger.Error("closing an adapter failed", "namespace", n.name, "err", err)
 	}
 }
 
@@ -226,13 +285,25 @@ func (n side) Logger() *slog.Logger     { return n.srv.cfg.Logger }
 // Deliver writes an event to sockets: encoded once, framed once, enqueued by
 // reference.
 func (n side) Deliver(p *sioadapter.Packet, f sioadapter.Flags, to []sioadapter.Member) {
-	out := n.srv.frame(sioparser.Header{Type: sioparser.Event, Namespace: n.name}, p.Args)
-	if f.NoCompress {
-		out.plain()
-	}
 	d := delivery{volatile: f.Volatile}
+	var frames [2]packet // without the offset, and with it
 	for _, m := range to {
-		_ = m.(*member).socket.send(out, d) // a broadcast does not report on single sockets
+		s := m.(*member).socket
+		out, args := &frames[0], p.Args
+		if p.Offset != "" && s.recoverable {
+			out = &frames[1]
+		}
+		if out.frame == nil {
+			if out == &frames[1] {
+				args = p.ArgsWithOffset()
+			}
+			*out = n.srv.frame(sioparser.Header{Type: sioparser.Event, Namespace: n.name}, args)
+			if f.NoCompress {
+				out.plain()
+			}
+		}
+		_ = s.send(*out, d) // a broadcast does not report on single sockets
+		s.sent(p.Args)
 	}
 }
 
@@ -248,6 +319,7 @@ func (n side) Ask(p *sioadapter.Packet, f sioadapter.Flags, to []sioadapter.Memb
 		s := m.(*member).socket
 		err := s.expect(id, w)
 		if err == nil {
+			s.sent(p.Args)
 			if err = s.send(out, delivery{volatile: f.Volatile}); err == nil || s.forget(id) == nil {
 				continue // somebody has told a already
 			}

@@ -86,12 +86,16 @@ type Options struct {
 	// function when their last socket has gone.
 	CleanupNamespaces bool
 
+	// Recovery lets clients that lost their connection come back to the socket
+	// that they had. Nil means that they get a new one each time.
+	Recovery *Recovery
+
 	// Parser is the wire form of packets; clients must use the same. Nil means
 	// sioparser.JSON(nil).
 	Parser sioparser.Parser
 
 	// Adapter carries packets to other nodes. Nil means that there are none:
-	// sioadapter.InMemory.
+	// sioadapter.InMemory, or with Recovery, sioadapter.Recoverable.
 	Adapter sioadapter.Factory
 
 	// ClientFS has a build of the browser client, to be served under Path: the
@@ -131,6 +135,9 @@ type Hooks struct {
 	// Event is called before the handlers of an event. It returns the context
 	// for them, and a function that is called with their error, or nil.
 	Event func(ctx context.Context, e *Event) (context.Context, func(error))
+
+	// Namespace is called when a namespace has been made, "/" included.
+	Namespace func(n *Namespace)
 
 	// Dropped is called for an event that is not handled because of a Limit, or
 	// since the inbound queue was full.
@@ -252,6 +259,9 @@ func newConfig(o *Options) (*config, error) {
 	}
 	if c.Parser == nil {
 		c.Parser = sioparser.JSON(nil)
+	}
+	if err := c.setRecovery(); err != nil {
+		return nil, err
 	}
 	if c.Adapter == nil {
 		c.Adapter = sioadapter.InMemory

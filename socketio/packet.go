@@ -24,15 +24,22 @@ const headroom = engineio.Headroom + 112
 // encode encodes a packet from Go values.
 func (srv *Server) encode(h sioparser.Header, name string, args []any) (packet, error) {
 	buf := make([]byte, engineio.Headroom, headroom)
-	frame, attachments, err := srv.cfg.Parser.AppendPacket(buf, h, name, args...)
+	frame, attachments, err := srv.cfg.Parser.AppendPacket(buf, h, name, sioparser.Spread(args)...)
 	if err != nil {
 		return packet{}, err
 	}
 	return srv.wrap(frame, attachments), nil
 }
 
+// encodeArgs encodes the arguments of an event, or with an empty name of an
+// acknowledgement, for any number of packets.
+func (srv *Server) encodeArgs(name string, args []any) (sioparser.Args, error) {
+	return srv.cfg.Parser.EncodeArgs(name, sioparser.Spread(args)...)
+}
+
 // frame encodes a packet from arguments that are encoded.
 func (srv *Server) frame(h sioparser.Header, args sioparser.Args) packet {
+	args = args.For(srv.cfg.Parser) // a message of another node may have another form
 	buf := make([]byte, engineio.Headroom, headroom)
 	return srv.wrap(srv.cfg.Parser.AppendArgs(buf, h, args), args.Attachments())
 }

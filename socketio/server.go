@@ -48,6 +48,9 @@ func New(o *Options) *Server {
 	srv.ctx, srv.cancel = context.WithCancelCause(context.Background())
 	srv.decoders.New = func() any { return cfg.Parser.NewDecoder(&cfg.limits) }
 	srv.Namespace = srv.newNamespace("/")
+	if cfg.Recovery != nil && srv.adapter().Recovery() == nil {
+		panic("socketio: Options.Recovery is set, but the Adapter does not recover connections: see sioadapter.Recoverable")
+	}
 	cfg.engine.Open = srv.open
 	if srv.engine, err = engineio.New(&cfg.engine); err != nil {
 		panic(err.Error())
@@ -92,6 +95,12 @@ func (srv *Server) Of(name string) *Namespace {
 	if isPattern(name) {
 		return srv.ofPattern(name)
 	}
+	ns := srv.ofName(name)
+	ns.adapter()
+	return ns
+}
+
+func (srv *Server) ofName(name string) *Namespace {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	if ns := srv.namespaces[name]; ns != nil {
@@ -144,7 +153,6 @@ func (srv *Server) newNamespace(name string) *Namespace {
 
 func (srv *Server) newNamespaceLocked(name string) *Namespace {
 	ns := &Namespace{srv: srv, name: name}
-	ns.adapter = srv.cfg.Adapter.Open(side{ns})
 	srv.namespaces[name] = ns
 	return ns
 }
@@ -158,6 +166,14 @@ func (srv *Server) newChildLocked(p *Namespace, name string, values []string) *N
 // enter returns the namespace that a client asks for, for one socket more; nil
 // if it may not. Namespace.leave undoes it.
 func (srv *Server) enter(name string, auth event.Args) *Namespace {
+	ns := srv.find(name, auth)
+	if ns != nil {
+		ns.adapter()
+	}
+	return ns
+}
+
+func (srv *Server) find(name string, auth event.Args) *Namespace {
 	srv.mu.Lock()
 	if ns := srv.namespaces[name]; ns != nil {
 		ns.users++
@@ -222,7 +238,12 @@ func (srv *Server) Close() error {
 
 func (srv *Server) closeAdapters() (err error) {
 	for _, ns := range srv.Namespaces() {
-		err = firstError(err, ns.adapter.Close())
+		srv.mu.Lock()
+		if ns.linger != nil {
+			ns.linger.Stop()
+		}
+		srv.mu.Unlock()
+		err = firstError(err, ns.adapter().Close())
 	}
 	return err
 }

@@ -38,11 +38,15 @@ const (
 // Mailbox.Put. state is changed with mu held and read without.
 type Socket struct {
 	member             // what the adapter knows
-	id     string      // immutable
+	id     string      // immutable once middleware runs
 	ns     *Namespace  // immutable
 	conn   *conn       // immutable
 	auth   *event.Args // immutable; nil: none was sent
 	state  atomic.Uint32
+
+	recoverable bool // immutable; its session is kept when the connection is lost
+	recovered   bool // immutable once middleware runs
+
 	box    mailbox.Mailbox
 	ctx    atomic.Pointer[socketContext] // nil until somebody asks
 	routes atomic.Pointer[routes]        // nil until a handler is added
@@ -59,7 +63,16 @@ type extra struct {
 	data    []datum
 	buckets []bucket
 	rooms   []string // before opening: to be joined; after the end: those left, for OnDisconnect
-	early   []packet // sent while opening
+	early   []early  // sent before the client was told
+	recovery
+}
+
+// early is a packet that waits until the client has been told that it is
+// connected.
+type early struct {
+	packet
+	event *sioadapter.Packet // to be emitted through the adapter, instead of packet
+	flags sioadapter.Flags
 }
 
 func (s *Socket) extraLocked() *extra {
@@ -83,9 +96,10 @@ type socketContext struct {
 	cancel context.CancelCauseFunc
 }
 
-func newSocket(ns *Namespace, c *conn, auth sioparser.Args) *Socket {
+func newSocket(ns *Namespace, c *conn) *Socket {
 	s := &Socket{ns: ns, conn: c}
 	s.member.socket = s
+	s.recoverable = !c.v2() && ns.recovery() != nil
 	switch {
 	case !c.v2():
 		s.id = newID()
@@ -94,12 +108,15 @@ func newSocket(ns *Namespace, c *conn, auth sioparser.Args) *Socket {
 	default:
 		s.id = ns.name + "#" + c.session.ID()
 	}
+	s.box.Init(c.srv.cfg.Inbound.MaxPackets, c, &c.srv.running)
+	return s
+}
+
+func (s *Socket) setAuth(auth sioparser.Args) {
 	if auth.Len() > 0 {
 		auth = auth.Clone()
 		s.auth = &auth
 	}
-	s.box.Init(c.srv.cfg.Inbound.MaxPackets, c, &c.srv.running)
-	return s
 }
 
 // newID returns 15 random bytes as 20 characters of base64url.
@@ -196,6 +213,12 @@ func (s *Socket) On(name string, h HandlerFunc, opts ...event.Option) (remove fu
 // OnAny adds a handler for every event of this socket.
 func (s *Socket) OnAny(h HandlerFunc) (remove func()) { return s.makeRoutes().onAny(h) }
 
+// OnAnyOutgoing adds a handler for every event that is emitted to this socket:
+// see [Namespace.OnAnyOutgoing].
+func (s *Socket) OnAnyOutgoing(h HandlerFunc) (remove func()) {
+	return s.makeRoutes().onOutgoing(h)
+}
+
 // Register is On for package event.
 func (s *Socket) Register(name string, h event.Handler[*Socket], o event.Options) (remove func()) {
 	return s.makeRoutes().on(mustName(name), typed(h), o)
@@ -226,7 +249,7 @@ func (s *Socket) Join(rooms ...string) error {
 		return nil
 	}
 	s.mu.Unlock()
-	return s.memberError(s.ns.adapter.Join(&s.member, rooms...))
+	return s.memberError(s.ns.adapter().Join(&s.member, rooms...))
 }
 
 // Leave makes the socket leave rooms.
@@ -239,7 +262,7 @@ func (s *Socket) Leave(rooms ...string) error {
 		return nil
 	}
 	s.mu.Unlock()
-	return s.memberError(s.ns.adapter.Leave(&s.member, rooms...))
+	return s.memberError(s.ns.adapter().Leave(&s.member, rooms...))
 }
 
 // memberError is the error of the adapter as this package's.
@@ -259,7 +282,7 @@ func (s *Socket) Rooms() []string {
 	switch st := s.state.Load(); {
 	case st == opening || st == connected:
 		s.mu.Unlock()
-		return s.ns.adapter.Rooms(&s.member)
+		return s.ns.adapter().Rooms(&s.member)
 	case s.extra == nil:
 		s.mu.Unlock()
 		return nil
@@ -277,7 +300,9 @@ func (s *Socket) Except(rooms ...string) Emitter { return s.Others().Except(room
 // Others selects all sockets of the namespace but this one.
 func (s *Socket) Others() Emitter { return s.ns.Except(s.id) }
 
-// Emit emits an event to the client. It does not wait: ErrQueueFull says that
+// Emit emits an event to the client. An event.Args among args stands for its
+// elements, which are sent on undecoded; so it does wherever values are
+// emitted, replied or asked with. Emit does not wait: ErrQueueFull says that
 // too much is on its way already.
 func (s *Socket) Emit(name string, args ...any) error {
 	return s.emit(delivery{}, name, args)
@@ -287,6 +312,9 @@ func (s *Socket) emit(d delivery, name string, args []any) error {
 	if err := event.CheckName(name); err != nil {
 		return err
 	}
+	if s.recoverable {
+		return s.emitRecoverable(d, name, args)
+	}
 	p, err := s.encode(sioparser.Header{Type: sioparser.Event}, name, args)
 	if err != nil {
 		return err
@@ -294,7 +322,38 @@ func (s *Socket) emit(d delivery, name string, args []any) error {
 	if d.noCompress {
 		p.plain()
 	}
-	return s.send(p, d)
+	if err := s.send(p, d); err != nil {
+		return err
+	}
+	s.sentValues(name, args)
+	return nil
+}
+
+// sentValues is sent for an event that was encoded for this socket alone.
+func (s *Socket) sentValues(name string, args []any) {
+	if st := s.stack(); st.watchesOutgoing() {
+		if list, err := s.srv().encodeArgs(name, args); err == nil {
+			s.sent(list)
+		}
+	}
+}
+
+// sent shows an event, the name being the first of args, to whom it may
+// concern.
+func (s *Socket) sent(args event.Args) {
+	if st := s.stack(); !st.watchesOutgoing() || s.state.Load() == gone {
+		return
+	}
+	e := &Event{socket: s, kind: kindOutgoing, args: args.Shift().Clone()}
+	e.ctx.e = e
+	if err := args.Decode(&e.Name); err != nil {
+		return // it was encoded here, with a string
+	}
+	if r := s.box.Put(&e.turn, task{e}, mailbox.DropNewest); r.Dropped != nil {
+		if h := s.srv().cfg.Hooks.Dropped; h != nil {
+			h(s, e.Name)
+		}
+	}
 }
 
 // Send emits an event to the client when the outbound queue has room for it. It
@@ -336,7 +395,7 @@ func (s *Socket) send(p packet, d delivery) error {
 		if st := s.state.Load(); st == joining || st == opening {
 			if !d.volatile {
 				x := s.extraLocked()
-				x.early = append(x.early, p)
+				x.early = append(x.early, early{packet: p})
 			}
 			s.mu.Unlock()
 			return nil
@@ -412,7 +471,7 @@ func (s *Socket) Hangup() {
 
 // join admits the socket, at once or when the middleware has decided.
 func (s *Socket) join() {
-	if len(s.ns.middlewares()) > 0 {
+	if len(s.ns.middlewares()) > 0 || s.asksForRecovery() {
 		e := s.newTask(kindJoin, "connect")
 		s.box.Put(&e.turn, task{e}, mailbox.Block)
 		return
@@ -424,11 +483,24 @@ func (s *Socket) join() {
 	s.admit(e)
 }
 
-// runMiddleware lets the middleware decide, and reports whether the socket is
-// connected.
-func (s *Socket) runMiddleware(e *Event) bool {
+// runJoin does what has to be done before the client can be told, and reports
+// whether the socket is connected.
+func (s *Socket) runJoin(e *Event) bool {
 	ctx, cancel := context.WithTimeout(&e.ctx, s.srv().cfg.ConnectTimeout)
 	defer cancel()
+	if s.asksForRecovery() {
+		s.claim(ctx)
+	}
+	if !s.recovered || !s.srv().cfg.Recovery.SkipMiddleware {
+		if !s.runMiddleware(ctx, e) {
+			return false
+		}
+	}
+	return s.admit(nil) && s.awaitPredecessor()
+}
+
+// runMiddleware lets the middleware decide.
+func (s *Socket) runMiddleware(ctx context.Context, e *Event) bool {
 	for _, h := range s.ns.middlewares() {
 		err := e.protect(ctx, HandlerFunc(func(ctx context.Context, _ *Event) error { return h.fn(ctx, s) }))
 		if err == nil {
@@ -439,7 +511,7 @@ func (s *Socket) runMiddleware(e *Event) bool {
 			return false
 		}
 	}
-	return s.admit(nil)
+	return true
 }
 
 // refuse ends a socket that was not admitted.
@@ -465,33 +537,50 @@ func (s *Socket) refuse(ctx context.Context, e *Event, err error) {
 // the packets go that were sent meanwhile. onConnect, if not nil, is put into
 // the mailbox. It returns false if the socket has ended.
 func (s *Socket) admit(onConnect *Event) bool {
+	before, ok := s.takeEarly()
+	if !ok {
+		return false
+	}
+	w, err := s.enter()
+	if err != nil {
+		s.startOver(err)
+		return false
+	}
 	s.mu.Lock()
-	if s.ended != nil {
+	if s.ended != nil { // before it was a member: who ended it has left the rest to this
 		s.mu.Unlock()
+		s.part(s.reason())
 		return false
 	}
 	s.state.Store(opening)
 	var rooms []string
-	if s.extra != nil {
-		rooms, s.extra.rooms = s.extra.rooms, nil
+	if x := s.extra; x != nil {
+		rooms, x.rooms = x.rooms, nil
+		meanwhile := x.early
+		x.early = nil
+		for _, p := range meanwhile {
+			if p.event != nil {
+				before = append(before, p)
+			} else {
+				x.early = append(x.early, p)
+			}
+		}
 	}
 	s.mu.Unlock()
 
-	a := s.ns.adapter
-	a.Add(&s.member)
 	if len(rooms) > 0 {
-		if err := a.Join(&s.member, rooms...); err != nil {
+		if err := s.ns.adapter().Join(&s.member, rooms...); err != nil && s.gone() == nil {
 			s.srv().cfg.Logger.Error("joining rooms failed", "socket", s, "err", err)
 		}
 	}
-	if s.gone() != nil { // its end may have come before Add
-		a.Remove(&s.member)
+	s.sendEarly(before)
+	if s.gone() != nil {
 		if s.reason() == ReasonServerNamespaceDisconnect {
 			s.conn.refuse(s.ns.name, &Error{Message: "Disconnected"})
 		}
 		return false
 	}
-	s.tellConnected()
+	s.tellConnected(w)
 	s.conn.joined()
 	for {
 		s.mu.Lock()
@@ -510,10 +599,10 @@ func (s *Socket) admit(onConnect *Event) bool {
 			s.mu.Unlock()
 			break
 		}
-		early := s.extra.early
+		list := s.extra.early
 		s.extra.early = nil
 		s.mu.Unlock()
-		for _, p := range early {
+		for _, p := range list {
 			_ = p.send(s.conn.session, delivery{}) // Emit has returned by now
 		}
 	}
@@ -523,17 +612,61 @@ func (s *Socket) admit(onConnect *Event) bool {
 	return true
 }
 
+// takeEarly returns what was sent by now; ok is false if the socket has ended.
+func (s *Socket) takeEarly() (list []early, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.extra != nil {
+		list, s.extra.early = s.extra.early, nil
+	}
+	return list, s.ended == nil
+}
+
+// sendEarly sends what was sent before the socket was a member.
+func (s *Socket) sendEarly(list []early) {
+	for _, p := range list {
+		if p.event != nil {
+			_ = s.ns.adapter().Emit(&s.member, p.event, p.flags) // Emit has returned by now
+			continue
+		}
+		s.mu.Lock()
+		x := s.extraLocked()
+		x.early = append(x.early, p)
+		s.mu.Unlock()
+	}
+}
+
+// welcome is the payload of the CONNECT packet.
+type welcome struct {
+	SID    string `json:"sid"`
+	PID    string `json:"pid,omitempty"`
+	Offset string `json:"offset,omitempty"`
+}
+
+// enter makes the socket a member of its namespace.
+func (s *Socket) enter() (w welcome, err error) {
+	w.SID = s.id
+	switch session := s.claimed(); {
+	case session != nil:
+		w.PID = session.PID
+		err = s.ns.recovery().Restore(&s.member, session)
+	case s.recoverable:
+		w.PID, w.Offset = s.ns.recovery().Add(&s.member)
+	default:
+		s.ns.adapter().Add(&s.member)
+	}
+	return w, err
+}
+
 // tellConnected sends the CONNECT packet. Those for 2.x clients say no more than
 // that.
-func (s *Socket) tellConnected() {
+func (s *Socket) tellConnected(w welcome) {
 	var args []any
 	if !s.conn.v2() {
-		args = []any{struct {
-			SID string `json:"sid"`
-		}{s.id}}
+		args = []any{w}
 	}
 	p, err := s.encode(sioparser.Header{Type: sioparser.Connect}, "", args)
-	if err != nil { // it is a string
+	if err != nil { // it is made of strings
 		s.conn.violation(err)
 		return
 	}
@@ -627,6 +760,10 @@ func (s *Socket) end(why *DisconnectError, drop bool) state {
 	}
 	s.ended = why
 	s.state.Store(gone)
+	last := s.recoverable && was == connected
+	if last {
+		s.extraLocked().finished = make(chan struct{})
+	}
 	var acks map[uint64]waiter
 	if x := s.extra; x != nil {
 		acks, x.acks, x.early, x.rooms = x.acks, nil, nil, nil
@@ -638,7 +775,7 @@ func (s *Socket) end(why *DisconnectError, drop bool) state {
 		handlers = s.ns.disconnectHandlers()
 	}
 	if was >= opening {
-		rooms := s.ns.adapter.Remove(&s.member)
+		rooms := s.part(why.Reason)
 		if len(handlers) > 0 {
 			s.mu.Lock()
 			s.extraLocked().rooms = rooms
@@ -654,7 +791,7 @@ func (s *Socket) end(why *DisconnectError, drop bool) state {
 	if h := s.srv().cfg.Hooks.Disconnect; h != nil && was == connected {
 		h(s, why)
 	}
-	if len(handlers) > 0 {
+	if len(handlers) > 0 || last {
 		e := s.newTask(kindDisconnect, "disconnect")
 		s.box.Close(&e.turn, task{e}, drop)
 	} else {
@@ -673,6 +810,7 @@ func (s *Socket) runDisconnect(e *Event) {
 		ctx, cancel = context.WithTimeout(ctx, t)
 		defer cancel()
 	}
+	defer s.finish()
 	reason := s.reason()
 	for _, h := range s.ns.disconnectHandlers() {
 		err := e.protect(ctx, HandlerFunc(func(ctx context.Context, _ *Event) error {

@@ -25,6 +25,20 @@ type Options struct {
 	Header http.Header      // of the handshake
 	Path   string           // empty: "/socket.io/"
 	Parser sioparser.Parser // nil: sioparser.JSON(nil)
+
+	// Session makes the client come back to the socket of another client: what
+	// that returned from Session. Nil means a new socket.
+	Session *Session
+
+	// Setup is called before the client joins its namespace, to add handlers
+	// for what comes at once: a recovered client gets what it has missed.
+	Setup func(c *Client)
+}
+
+// A Session is what a client knows about itself when it can be recovered.
+type Session struct {
+	PID    string // the secret token of the session
+	Offset string // of the last event that was received; empty: of none
 }
 
 // A Client is one socket of one WebSocket connection. It does not reconnect. It
@@ -34,6 +48,7 @@ type Options struct {
 // All methods may be called from any goroutine.
 type Client struct {
 	id        string
+	recovered bool
 	namespace string
 	conn      *peer.Conn
 	parser    sioparser.Parser
@@ -44,6 +59,7 @@ type Client struct {
 	reading   chan struct{} // closed when the reader has ended
 
 	mu       sync.Mutex
+	session  Session // PID is empty if there is none
 	handlers map[string][]*handler
 	acks     map[uint64]chan event.Args
 	lastID   uint64
@@ -90,7 +106,10 @@ func connect(ctx context.Context, t TB, namespace string, o *Options, dial func(
 	}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.box.Init(1024, roomless{}, &c.running)
-	decoder, err := c.handshake(o.Auth)
+	if o.Setup != nil {
+		o.Setup(c)
+	}
+	decoder, err := c.handshake(o)
 	if err != nil {
 		conn.Abort()
 		return nil, err
@@ -108,8 +127,34 @@ type roomless struct{}
 
 func (roomless) Room() {}
 
+// auth returns the auth object with what a client says that comes back.
+func (o *Options) auth() (any, error) {
+	if o.Session == nil {
+		return o.Auth, nil
+	}
+	members := make(map[string]any)
+	if o.Auth != nil {
+		text, err := json.Marshal(o.Auth)
+		if err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(text, &members); err != nil {
+			return nil, err
+		}
+	}
+	members["pid"] = o.Session.PID
+	if o.Session.Offset != "" {
+		members["offset"] = o.Session.Offset
+	}
+	return members, nil
+}
+
 // handshake joins the namespace.
-func (c *Client) handshake(auth any) (sioparser.Decoder, error) {
+func (c *Client) handshake(o *Options) (sioparser.Decoder, error) {
+	auth, err := o.auth()
+	if err != nil {
+		return nil, err
+	}
 	if m, err := c.conn.Read(); err != nil || len(m.Data) == 0 || m.Data[0] != '0' {
 		return nil, fmt.Errorf("expected an open packet, got %.40q (%w)", m.Data, err)
 	}
@@ -144,10 +189,17 @@ func (c *Client) handshake(auth any) (sioparser.Decoder, error) {
 			return nil, refused
 		case p.Type == sioparser.Connect:
 			var welcome struct {
-				SID string `json:"sid"`
+				SID    string `json:"sid"`
+				PID    string `json:"pid"`
+				Offset string `json:"offset"`
 			}
 			err := p.Args.Decode(&welcome)
 			c.id = welcome.SID
+			c.session = Session{welcome.PID, welcome.Offset}
+			if o.Session != nil && o.Session.PID == welcome.PID && welcome.PID != "" {
+				c.recovered = true
+				c.session.Offset = o.Session.Offset
+			}
 			return decoder, err
 		}
 	}
@@ -207,7 +259,7 @@ func (c *Client) read(decoder sioparser.Decoder) {
 		}
 		switch p.Type {
 		case sioparser.Event:
-			e := &received{c: c, name: string(p.Name()), args: p.Args.Shift().Clone(), id: p.ID, hasID: p.HasID}
+			e := &received{c: c, name: string(p.Name()), args: c.cutOffset(&p).Clone(), id: p.ID, hasID: p.HasID}
 			c.box.Put(&e.turn, e, mailbox.Block)
 		case sioparser.Ack:
 			if answer := c.forget(p.ID); answer != nil {
@@ -217,6 +269,26 @@ func (c *Client) read(decoder sioparser.Decoder) {
 			c.end(fmt.Errorf("%w: by the server", event.ErrDisconnected))
 		}
 	}
+}
+
+// cutOffset returns the arguments of an event without the offset that the
+// server has put behind them, and remembers it. In a session that can be
+// recovered, a string at the end of an event without acknowledgement is one,
+// be it the name.
+func (c *Client) cutOffset(p *sioparser.Packet) event.Args {
+	args := p.Args.Shift()
+	last := args.Len() - 1
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.session.PID == "" || p.HasID || last < 0 {
+		return args
+	}
+	var offset string
+	if raw := args.At(last); len(raw) == 0 || raw[0] != '"' || json.Unmarshal(raw, &offset) != nil {
+		return args
+	}
+	c.session.Offset = offset
+	return args.First(last)
 }
 
 func (c *Client) end(why error) {
@@ -235,6 +307,23 @@ func (c *Client) forget(id uint64) chan event.Args {
 
 // ID returns the id of the client's socket on the server.
 func (c *Client) ID() string { return c.id }
+
+// Recovered reports whether the client has come back to the socket of
+// Options.Session.
+func (c *Client) Recovered() bool { return c.recovered }
+
+// Session returns what another client needs to come back to this socket, nil if
+// the server does not recover connections. It is final after Abort, Vanish or
+// Close.
+func (c *Client) Session() *Session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.session.PID == "" {
+		return nil
+	}
+	s := c.session
+	return &s
+}
 
 // Connected reports whether the client is in its namespace.
 func (c *Client) Connected() bool { return c.ctx.Err() == nil }
@@ -337,6 +426,15 @@ func (c *Client) Leave() error {
 // Abort drops the connection without a word, as a crash would.
 func (c *Client) Abort() {
 	c.conn.Abort()
+	<-c.reading
+}
+
+// Vanish makes the client fall silent, as when its network goes away: it reads
+// nothing more and answers nothing, but the connection stays open as far as the
+// server can see. Handlers of events that were received before still run. Close
+// closes the connection.
+func (c *Client) Vanish() {
+	c.conn.StopReading()
 	<-c.reading
 }
 

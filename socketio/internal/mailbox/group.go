@@ -15,6 +15,15 @@ type Group struct {
 	idle chan struct{} // closed when n falls to zero; nil when nobody waits
 }
 
+// Go calls f in a goroutine that the group counts.
+func (g *Group) Go(f func()) {
+	g.add()
+	go func() { // started by whoever has f to run; ends with it; Wait waits for it
+		defer g.done()
+		f()
+	}()
+}
+
 func (g *Group) add() { g.n.Add(1) }
 
 func (g *Group) done() {

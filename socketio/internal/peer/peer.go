@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/siogo/sio/internal/websocket"
 )
@@ -151,6 +152,9 @@ func (c *Conn) Read() (Message, error) {
 		}
 	}
 }
+
+// StopReading makes Read fail from now on. The connection stays open.
+func (c *Conn) StopReading() { _ = c.net.SetReadDeadline(time.Unix(1, 0)) }
 
 func (c *Conn) control(frame []byte) {
 	c.mu.Lock()

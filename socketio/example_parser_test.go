@@ -30,3 +30,18 @@ func Example_jsonLibrary() {
 	fmt.Println(AddItem.Call(t.Context(), c, NewItem{Name: "tea"}))
 	// Output: {1 tea} <nil>
 }
+
+// MessagePack instead of JSON; JavaScript clients need socket.io-msgpack-parser.
+func Example_messagePack() {
+	io := socketio.New(&socketio.Options{Parser: sioparser.MsgPack()})
+	event.Handle(io, AddItem, func(_ context.Context, _ *socketio.Socket, in NewItem) (Item, error) {
+		return Item{ID: 1, Name: in.Name}, nil
+	})
+
+	t := newExample()
+	defer t.end()
+	srv := siotest.NewServer(t, io)
+	c := srv.Dial(t, "/", &siotest.Options{Parser: sioparser.MsgPack()})
+	fmt.Println(AddItem.Call(t.Context(), c, NewItem{Name: "tea"}))
+	// Output: {1 tea} <nil>
+}

@@ -40,6 +40,9 @@ func appendPackedList(dst []byte, f form, values []any) ([]byte, error) {
 
 // argument writes one argument.
 func (p *packer) argument(v any) error {
+	if s, ok := v.(splice); ok { // as it is, with the dates that JSON does not have
+		return p.packed(s.of.packed().list)
+	}
 	m, ok := v.(ArgMarshaler)
 	if !ok {
 		return p.any(v)
@@ -54,6 +57,18 @@ func (p *packer) argument(v any) error {
 		return err
 	}
 	return p.json(text, at.list)
+}
+
+// packed writes values that are MessagePack already.
+func (p *packer) packed(list []byte) error {
+	s := packScanner{b: list, depth: p.depth}
+	for s.pos < len(list) {
+		if !s.value() {
+			return s.err
+		}
+	}
+	p.dst = append(p.dst, list...)
+	return nil
 }
 
 // any writes a value that may be a tree of the types that JSON itself has.

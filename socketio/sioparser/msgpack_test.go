@@ -957,6 +957,23 @@ func TestConversionOfOddValues(t *testing.T) {
 	}
 }
 
+// Arguments that are sent on stay what they are.
+func TestMsgPackSpread(t *testing.T) {
+	in := packed(t, time.UnixMilli(5), math.NaN(), map[string]any{"_placeholder": true, "b": []byte("x")})
+	want := packed(t, 1, time.UnixMilli(5), math.NaN(), map[string]any{"_placeholder": true, "b": []byte("x")}, []byte("y"), true)
+	if out := packed(t, Spread([]any{1, in, encodeArgs(t, []byte("y"), true), Args{}})...); !bytes.Equal(out.list, want.list) || out.Len() != 6 {
+		t.Errorf("%x, want %x", out.list, want.list)
+	}
+	deep := MsgPack().NewDecoder(&Limits{Depth: 5000})
+	p, _, err := deep.Add(packedEvent("\x92\xa1x"+strings.Repeat("\x91", 4000)+"\xc0"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := MsgPack().EncodeArgs("", Spread([]any{p.Args.Shift()})...); !errors.Is(err, ErrDepth) {
+		t.Errorf("4,000 levels: %v", err)
+	}
+}
+
 // The hooks for codecs speak JSON in both forms.
 func TestMsgPackHooks(t *testing.T) {
 	a := packed(t, point{1, 2}, &point{3, 4}, (*point)(nil))

@@ -29,7 +29,7 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 interop: ## the tests against the real JavaScript clients
 	scripts/test interop
 
-deps: ## install what the tests need: npm packages, Chromium, linters
+deps: ## install what the tests need: npm packages, Chromium, nginx, HAProxy, linters
 	scripts/test deps
 
 clean: ## remove what the build and the tests left behind

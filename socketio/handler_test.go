@@ -375,6 +375,7 @@ func TestFault_N07_PanicsAndBlocks(t *testing.T) {
 		a.Close()
 		b, c := n.Dial(t, "/", nil), n.Dial(t, "/", nil)
 		b.Emit("block")
+		synctest.Wait()
 		if _, err := c.Call(t.Context(), "ask"); err != nil {
 			t.Error(err)
 		}

@@ -513,6 +513,7 @@ func TestRecoveryConservation(t *testing.T) {
 			} else {
 				old.Vanish()
 			}
+			old.Wait() // what it had received is not to be mixed with what comes
 			for range random.IntN(3) {
 				number.Emit(io.Except("nobody"), -1)
 			}

@@ -438,6 +438,9 @@ func (c *Client) Vanish() {
 	<-c.reading
 }
 
+// Wait returns when no handler runs or waits to run.
+func (c *Client) Wait() { _ = c.running.Wait(context.Background()) }
+
 // Close closes the connection, and returns when all handlers have ended. It may
 // be called more than once.
 func (c *Client) Close() error {

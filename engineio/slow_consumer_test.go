@@ -193,10 +193,23 @@ func TestFault_B04_Flood(t *testing.T) {
 	}
 	rec.Resume()
 	settles(t, "messages that were not delivered", func() int { return int(100 - taken.Load()) }, 0)
-	// A paused session can be ended.
+	// A paused session can be ended, and then reads no less than others: the end
+	// of its client is noticed.
 	rec.Pause()
+	w.nc.SetWriteDeadline(time.Time{})
+	w.raw(flood[:1000])
+	settles(t, "readers that go on", func() int {
+		rec.Session.mu.Lock()
+		defer rec.Session.mu.Unlock()
+		if c := rec.Session.ws; c.parked || !c.conn.Polled() {
+			return 0
+		}
+		return 1
+	}, 0)
 	rec.Abort(ReasonForcedClose, nil)
 	rec.reason(t)
+	w.nc.Close()
+	settles(t, "WebSockets", func() int { return r.srv.Stats().WebSockets }, 0)
 }
 
 // A paused POST waits with its answer, so that a polling client waits too.

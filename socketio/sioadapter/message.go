@@ -32,6 +32,7 @@ const (
 const (
 	emitterName   = "emitter" // what emitters that are no nodes call themselves
 	maxIdentifier = 128       // bytes of a node's name, and of a request's
+	maxCount      = 1_000_000 // clients of one node that may answer
 )
 
 var messageNames = [...]string{"", "hello", "heartbeat", "broadcast", "join", "leave", "disconnect", "fetch", "sockets",
@@ -125,7 +126,7 @@ func (m *Message) Validate() error {
 		if m.Request == "" {
 			return malformed("%v without a request id", m.Type)
 		}
-		if m.Count < 0 || m.Answer.Len() > 1 {
+		if m.Count < 0 || m.Count > maxCount || m.Answer.Len() > 1 {
 			return malformed("%v with a count of %d and %d values", m.Type, m.Count, m.Answer.Len())
 		}
 		return nil

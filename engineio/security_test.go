@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math"
 	"math/bits"
 	"net"
 	"net/http"
@@ -26,7 +27,8 @@ import (
 // random bits, each of which is set half of the time, changes half of the
 // time, and depends on no counter.
 func TestSec_S01_S02_SessionIDsAreRandom(t *testing.T) {
-	const n = 1_000_000
+	const n = 1_000_000 / scale
+	deviations := int(3.5 * math.Sqrt(n)) // seven standard ones
 	seen := make(map[[15]byte]struct{}, n)
 	var ones, changes [120]int
 	var last [15]byte
@@ -57,11 +59,11 @@ func TestSec_S01_S02_SessionIDsAreRandom(t *testing.T) {
 	if len(seen) != n {
 		t.Errorf("%d of %d ids are repeated", n-len(seen), n)
 	}
-	for i := range ones { // 3,500 is seven standard deviations
-		if d := ones[i] - n/2; d < -3500 || d > 3500 {
+	for i := range ones {
+		if d := ones[i] - n/2; d < -deviations || d > deviations {
 			t.Errorf("bit %d is set %d times in %d", i, ones[i], n)
 		}
-		if d := changes[i] - n/2; d < -3500 || d > 3500 {
+		if d := changes[i] - n/2; d < -deviations || d > deviations {
 			t.Errorf("bit %d changes %d times in %d", i, changes[i], n)
 		}
 	}
@@ -256,10 +258,10 @@ func TestSec_S16_RevisionIsFixed(t *testing.T) {
 // A body in the smallest of chunks costs linear time.
 func TestSec_S19_ByteChunks(t *testing.T) {
 	took := func(n int) time.Duration {
-		body := strings.NewReader("4" + strings.Repeat("x", n-1))
+		sent := strings.NewReader("4" + strings.Repeat("x", n-1))
 		start := time.Now()
-		b := new(body_)
-		if err := b.readFrom(&bytewise{body}, int64(n)); err != nil || len(b.b) != n {
+		b := new(body)
+		if err := b.readFrom(&bytewise{sent}, int64(n)); err != nil || len(b.b) != n {
 			t.Fatalf("read %d bytes, %v", len(b.b), err)
 		}
 		return time.Since(start)
@@ -283,8 +285,6 @@ func TestSec_S19_ByteChunks(t *testing.T) {
 		t.Errorf("the echo has %d bytes", len(got))
 	}
 }
-
-type body_ = body
 
 // bytewise reads one byte at a time.
 type bytewise struct{ r io.Reader }

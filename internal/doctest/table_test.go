@@ -90,8 +90,8 @@ func complete(t *testing.T) []string {
 			all = append(all, "reasons "+name)
 		}
 		for _, s := range p.structs() {
-			if s.Name.Name == "Options" || s.Name.Name == "Hooks" {
-				all = append(all, "options "+name+"."+s.Name.Name)
+			if of := s.Name.Name; strings.HasSuffix(of, "Options") || of == "Hooks" || of == "Recovery" {
+				all = append(all, "options "+name+"."+of)
 			}
 		}
 	}
@@ -242,7 +242,7 @@ func splitDefault(doc string, typ ast.Expr) (def, rest string) {
 		return "none", doc
 	}
 	def = doc[m[2]:m[3]]
-	if strings.HasPrefix(doc[m[4]:], ".") { // a sentence of its own
+	if strings.HasPrefix(doc[m[4]:], ".") && !strings.HasSuffix(doc[:m[2]], "that ") { // a sentence of its own, not about something else
 		doc = strings.TrimSpace(doc[:m[0]] + doc[m[1]:])
 	}
 	return def, doc

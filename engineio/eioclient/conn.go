@@ -380,7 +380,12 @@ func (c *Conn) receive(p eioparser.Packet) bool {
 	case eioparser.Message:
 		return c.deliver(p.Data, p.Binary)
 	case eioparser.Close:
-		c.finish(&CloseError{Reason: ReasonTransportClose, Remote: true})
+		c.mu.Lock()
+		if c.state == closing && c.phase != switched { // see pollFailed
+			c.mu.Unlock()
+			return false
+		}
+		c.finishLocked(&CloseError{Reason: ReasonTransportClose, Remote: true})
 		return false
 	}
 	c.mu.Lock()

@@ -19,12 +19,11 @@ func (c *Conn) poll(first iter.Seq2[eioparser.Packet, error]) {
 	var buf []byte
 	for c.mayPoll() {
 		a, err := c.wire.request(c.ctx, request{query: c.cfg.encodeQuery(Polling, c.hs.sid), into: buf})
-		if err != nil {
-			c.fail(err)
-			return
+		if err == nil && a.status != 200 {
+			err = newStatusError(a.status, a.location, a.body)
 		}
-		if a.status != 200 {
-			c.fail(newStatusError(a.status, a.location, a.body))
+		if err != nil {
+			c.pollFailed(err)
 			return
 		}
 		if !c.receiveAll(a.packets(c.cfg.Revision)) {
@@ -47,6 +46,18 @@ func (c *Conn) mayPoll() bool {
 	c.getting = false
 	c.switchLocked()
 	return false
+}
+
+// pollFailed ends the session, unless that is being done: when the server has
+// read our goodbye, it knows the session no more, and the writer will learn
+// whether it has.
+func (c *Conn) pollFailed(err error) {
+	c.mu.Lock()
+	parting := c.state == closing
+	c.mu.Unlock()
+	if !parting {
+		c.fail(err)
+	}
 }
 
 // receiveAll handles the packets of a payload, one after the other, and reports

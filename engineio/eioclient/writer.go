@@ -91,15 +91,10 @@ func (c *Conn) writeBatch(ws socket, b *batch) error {
 	if ws == nil {
 		return c.post(b.packets)
 	}
-	if len(b.packets) > 0 {
-		if err := ws.write(b.packets); err != nil {
-			return err
-		}
-	}
 	if b.last {
 		return ws.close(closeNormal, "")
 	}
-	return nil
+	return ws.write(b.packets)
 }
 
 // takeLocked fills b with what is to be written next; with nothing when there
@@ -140,11 +135,15 @@ func (c *Conn) takeLocked(b *batch) {
 	if c.queue = c.queue[n:]; len(c.queue) == 0 {
 		c.queue = c.queue[:0:min(cap(c.queue), keepQueue)]
 	}
-	if c.state == closing && len(c.queue) == 0 && (len(b.packets) == 0 || size+packetOverhead <= limit) {
+	if c.state != closing || len(c.queue) > 0 {
+		return
+	}
+	switch {
+	case c.phase != switched && (len(b.packets) == 0 || size+packetOverhead <= limit):
+		b.packets = append(b.packets, closePacket)
 		b.last, c.goodbye = true, true
-		if c.phase != switched {
-			b.packets = append(b.packets, closePacket)
-		}
+	case len(b.packets) == 0: // a close frame goes alone: when it is answered, all else was written
+		b.last, c.goodbye = true, true
 	}
 }
 

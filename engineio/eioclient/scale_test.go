@@ -1,0 +1,5 @@
+//go:build !race && !js
+
+package eioclient
+
+const scale = 1

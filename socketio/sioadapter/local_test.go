@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/siogo/sio/socketio/sioparser"
 )
@@ -47,7 +48,7 @@ func (s *space) Ask(_ *Packet, _ Flags, to []Member, a Answers) func() {
 	return func() {}
 }
 
-func join(t *testing.T, l *Local, users []*user, rooms map[string][]int) {
+func fill(t *testing.T, l *Local, users []*user, rooms map[string][]int) {
 	t.Helper()
 	for _, u := range users {
 		l.Add(u)
@@ -81,7 +82,7 @@ func ids[M Member](members []M) []string {
 func TestSelections(t *testing.T) {
 	l := NewLocal(&space{})
 	all := users(5)
-	join(t, l, all, map[string][]int{"a": {0, 1}, "b": {1, 2}, "c": {3}, "id4": {0}})
+	fill(t, l, all, map[string][]int{"a": {0, 1}, "b": {1, 2}, "c": {3}, "id4": {0}})
 	for _, tt := range []struct {
 		name          string
 		rooms, except []string
@@ -282,7 +283,7 @@ func TestAgainstModel(t *testing.T) {
 func TestOperationsOnSelections(t *testing.T) {
 	l := NewLocal(&space{})
 	all := users(4)
-	join(t, l, all, map[string][]int{"a": {0, 1}})
+	fill(t, l, all, map[string][]int{"a": {0, 1}})
 	in := func(room string) []string { return ids(l.Members(&Selection{Rooms: []string{room}})) }
 	l.JoinAll(&Selection{Rooms: []string{"a"}}, "b", "c")
 	l.LeaveAll(&Selection{Rooms: []string{"id0"}}, "b")
@@ -313,12 +314,22 @@ func TestOperationsOnSelections(t *testing.T) {
 type answers struct {
 	expected int
 	asked    bool
+	at       time.Time // when Asked was called
+	partial  error
 	from     []string
+	errs     []error
 }
 
-func (a *answers) Expect(n int, _ []string)                    { a.expected += n }
-func (a *answers) Answer(id string, _ sioparser.Args, _ error) { a.from = append(a.from, id) }
-func (a *answers) Asked(error)                                 { a.asked = true }
+func (a *answers) Expect(n int, _ []string) { a.expected += n }
+
+func (a *answers) Answer(id string, _ sioparser.Args, err error) {
+	a.from = append(a.from, id)
+	if err != nil {
+		a.errs = append(a.errs, err)
+	}
+}
+
+func (a *answers) Asked(err error) { a.asked, a.at, a.partial = true, time.Now(), err }
 
 func TestConcurrentUse(t *testing.T) {
 	l := NewLocal(&space{})
@@ -343,7 +354,7 @@ func TestConcurrentUse(t *testing.T) {
 func TestMemoryIsGivenBack(t *testing.T) {
 	l := NewLocal(&space{})
 	all := users(5000)
-	join(t, l, all, nil)
+	fill(t, l, all, nil)
 	for _, u := range all {
 		l.Join(u, "a")
 	}

@@ -105,15 +105,6 @@ func (r *rig) until(what string, ok func() bool) {
 	}
 }
 
-// sockets returns those of all nodes, by node.
-func (r *rig) sockets() []*socket {
-	var all []*socket
-	for _, n := range r.nodes {
-		all = append(all, n.all()...)
-	}
-	return all
-}
-
 // populate adds sockets, id0 to id(n-1), to the nodes in turn.
 func (r *rig) populate(n int) []*socket {
 	all := make([]*socket, n)

@@ -129,7 +129,9 @@ func newID() string {
 func (s *Socket) srv() *Server { return s.ns.srv }
 
 // ID returns the id of the socket, which is also the name of its own room. It
-// is public: other than the session's id, it gives no rights.
+// is public: other than the session's id, it gives no rights. Not so with 2.x
+// clients, which take the session's id for that of their socket: theirs must
+// not be shown to others.
 func (s *Socket) ID() string { return s.id }
 
 // Namespace returns the namespace of the socket; of one that was made from a

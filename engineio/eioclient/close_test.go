@@ -416,6 +416,7 @@ func TestCloseIsBounded(t *testing.T) {
 func TestCloseFromEverywhere(t *testing.T) {
 	everyWay(t, func(t *testing.T, o Options, upgrades bool) {
 		r := newRig(t, engineio.Options{})
+		o.MaxQueuePackets = 100
 		for range 20 {
 			c := r.dial(o)
 			first, once := make(chan struct{}), sync.Once{}

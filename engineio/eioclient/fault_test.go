@@ -338,7 +338,7 @@ func TestFault_K07_OtherAnswers(t *testing.T) {
 		{"a captive portal", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, page) },
 			StatusError{Status: 200, Code: -1, Body: strings.ReplaceAll(page, "\x00", " ")}},
 		{"a redirect to a login page", func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "http://user:pass@login.invalid/portal?token=secret", 302)
+			http.Redirect(w, r, "http://user:pass@login.invalid/portal?token=secret", http.StatusFound)
 		}, StatusError{Status: 302, Code: -1, Location: "http://login.invalid/portal"}},
 		{"a refusal", func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(403)
@@ -381,11 +381,11 @@ func TestFault_K07_Redirects(t *testing.T) {
 			r.serveTCP(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 				switch req.URL.Path {
 				case "/away/":
-					http.Redirect(w, req, other.URL+"/engine.io/?"+req.URL.RawQuery, 307)
+					http.Redirect(w, req, other.URL+"/engine.io/?"+req.URL.RawQuery, http.StatusTemporaryRedirect)
 				case "/here/":
-					http.Redirect(w, req, "/engine.io/?"+req.URL.RawQuery, 308)
+					http.Redirect(w, req, "/engine.io/?"+req.URL.RawQuery, http.StatusPermanentRedirect)
 				case "/round/":
-					http.Redirect(w, req, "/round/?"+req.URL.RawQuery, 302)
+					http.Redirect(w, req, "/round/?"+req.URL.RawQuery, http.StatusFound)
 				default:
 					if req.Header.Get("X-Token") != "secret" {
 						t.Error("the header did not follow the redirect")

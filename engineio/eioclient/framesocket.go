@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/siogo/sio/engineio/eioparser"
@@ -15,10 +16,10 @@ import (
 )
 
 const (
-	readSize    = 4 << 10  // of the read buffer at first
-	maxReadSize = 64 << 10 // and when there is much to read
-	keepWrite   = 64 << 10 // up to which size the write buffer is kept
-	writeStep   = 64 << 10 // what has to be written within WriteTimeout
+	readSize    = 4 << 10   // of the read buffer at first
+	maxReadSize = 64 << 10  // and when there is much to read
+	keepWrite   = 256 << 10 // up to which size a write's memory is used again
+	writeStep   = 64 << 10  // what has to be written within WriteTimeout
 	byeTimeout  = time.Second
 )
 
@@ -33,10 +34,18 @@ type frameSocket struct {
 	parser websocket.Parser // read
 	buf    []byte
 	unread []byte
-
-	out   []byte // write, close
-	small []byte
 }
+
+// A scratch is the memory of one write; idle connections have none.
+type scratch struct{ out, content []byte }
+
+func (m *scratch) release() {
+	if cap(m.out)+cap(m.content) <= keepWrite {
+		scratches.Put(m)
+	}
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 func newFrameSocket(cfg *config, conn io.ReadWriteCloser, nc net.Conn, deflate bool) *frameSocket {
 	s := &frameSocket{cfg: cfg, conn: conn, nc: nc, deflate: deflate, buf: make([]byte, readSize)}
@@ -83,11 +92,13 @@ func (s *frameSocket) read() (event, error) {
 
 // write implements [socket].
 func (s *frameSocket) write(packets []packet) error {
-	s.out = s.out[:0]
+	m := scratches.Get().(*scratch)
+	defer m.release()
+	m.out = m.out[:0]
 	for _, p := range packets {
-		s.appendFrame(p)
+		s.appendFrame(m, p)
 	}
-	for b := s.out; len(b) > 0; {
+	for b := m.out; len(b) > 0; {
 		s.nc.SetWriteDeadline(time.Now().Add(s.cfg.WriteTimeout))
 		n, err := s.conn.Write(b[:min(len(b), writeStep)])
 		if err != nil {
@@ -98,14 +109,11 @@ func (s *frameSocket) write(packets []packet) error {
 		}
 		b = b[n:]
 	}
-	if cap(s.out) > keepWrite {
-		s.out = nil
-	}
 	return nil
 }
 
-// appendFrame appends a packet to out.
-func (s *frameSocket) appendFrame(p packet) {
+// appendFrame appends a packet to m.out.
+func (s *frameSocket) appendFrame(m *scratch, p packet) {
 	op, content := websocket.OpText, p.Data
 	switch {
 	case p.raw == rawPong:
@@ -113,20 +121,17 @@ func (s *frameSocket) appendFrame(p packet) {
 	case p.Binary && s.cfg.Revision == eioparser.V4:
 		op = websocket.OpBinary
 	case p.Binary:
-		op, s.small = websocket.OpBinary, eioparser.AppendBinary(s.small[:0], s.cfg.Revision, p.Packet)
-		content = s.small
+		op, m.content = websocket.OpBinary, eioparser.AppendBinary(m.content[:0], s.cfg.Revision, p.Packet)
+		content = m.content
 	default:
-		s.small = eioparser.AppendText(s.small[:0], p.Packet)
-		content = s.small
+		m.content = eioparser.AppendText(m.content[:0], p.Packet)
+		content = m.content
 	}
 	compress := s.deflate && !p.plain && p.raw == notRaw && p.Type == eioparser.Message
 	if compress && len(p.Data) >= s.cfg.platform.deflate.Threshold {
-		s.out = websocket.AppendDeflated(s.out, websocket.Client, op, websocket.Deflate(nil, content, 0))
+		m.out = websocket.AppendDeflated(m.out, websocket.Client, op, websocket.Deflate(nil, content, 0))
 	} else {
-		s.out = websocket.AppendFrame(s.out, websocket.Client, op, content)
-	}
-	if cap(s.small) > keepWrite {
-		s.small = nil
+		m.out = websocket.AppendFrame(m.out, websocket.Client, op, content)
 	}
 }
 

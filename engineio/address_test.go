@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 )
 
 func contextWith(r *http.Request, key, value any) context.Context {
@@ -73,7 +74,11 @@ func TestTrustedProxies(t *testing.T) {
 func TestHandshakeAddresses(t *testing.T) {
 	r := newEchoRig(t, Options{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	r.ask("GET", "transport=websocket&EIO=4&a=1&a=%32&b", "X-Forwarded-For: 203.0.113.9", "X-Twice: 1", "X-Twice: 2", "X-Empty:")
-	hs := (<-r.opened).Handshake()
+	rec := <-r.opened
+	hs := rec.Handshake()
+	if rec.Revision() != 4 || rec.Transport() != WebSocket || time.Since(hs.Time()) > time.Minute {
+		t.Errorf("revision %d over %s at %v", rec.Revision(), rec.Transport(), hs.Time())
+	}
 	if got := hs.ClientAddr().String(); got != "203.0.113.9" {
 		t.Errorf("ClientAddr %s", got)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -544,8 +545,8 @@ func TestSec_S45_PingFlood(t *testing.T) {
 			t.Fatalf("memory grew by %d bytes after %d pings", grown, sent)
 		}
 	}
-	if got := rec.reason(t); got != ReasonTransportError {
-		t.Errorf("reason %q after %d pings", got, sent)
+	if err := <-rec.closed; err.Reason != ReasonTransportError || !errors.Is(err, errWriteTimeout) && !isTimeout(err.Err) {
+		t.Errorf("closed with %v after %d pings", err, sent)
 	}
 	settles(t, "WebSockets", func() int { return r.srv.Stats().WebSockets }, 1)
 	within(t, "after the flood", before, 1<<20)

@@ -3,7 +3,10 @@ package engineio
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
+	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -281,5 +284,117 @@ func TestEndInsideTheHandler(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A deadline that is looked at much too late, because the process stood still,
+// is not held against the client.
+func TestStandstillGivesTime(t *testing.T) {
+	for _, eio := range []string{"3", "4"} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newMemRig(t, Options{PingTimeout: 20 * time.Second})
+			w, rec := r.websocket(eio)
+			if eio == "4" {
+				w.expect("2")
+			}
+			synctest.Wait()
+			s := rec.Session
+			s.mu.Lock()
+			due := s.pongBy
+			s.scheduled = due
+			s.mu.Unlock()
+			s.expire(due + 11*time.Second) // more than half of the timeout
+			s.mu.Lock()
+			st, by, want := s.state, s.pongBy, due+31*time.Second
+			s.mu.Unlock()
+			if eio == "3" {
+				want += 25 * time.Second
+			}
+			if st != open || by != want {
+				t.Errorf("revision %s: state %d, deadline %v, want it at %v", eio, st, by, want)
+			}
+			s.expire(by)
+			if got := rec.reason(t); got != ReasonPingTimeout {
+				t.Errorf("revision %s: reason %q", eio, got)
+			}
+			w.expect("close:1005")
+		})
+	}
+}
+
+// Where connections are polled, WriteTimeout counts from when the client last
+// took something.
+func TestWriteTimeoutOfPolledConnections(t *testing.T) {
+	r := newRig(t, Options{WriteTimeout: time.Hour, KeepSlow: true})
+	w, rec := r.websocket("4")
+	s := rec.Session
+	m := text(strings.Repeat("x", 100_000))
+	stalled := func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.ws.stalled
+	}
+	fill := func() {
+		for ; !stalled(); runtime.Gosched() {
+			if err := s.Send(m); err != nil && err != ErrQueueFull {
+				t.Fatal(err)
+			}
+		}
+	}
+	if !s.ws.conn.Polled() {
+		return // its writer waits with a deadline of the connection's
+	}
+	fill()
+	s.mu.Lock()
+	c, progress := s.ws, s.ws.progress
+	s.mu.Unlock()
+	c.Expire(progress + time.Hour - 1)
+	if !stalled() || len(rec.closed) > 0 {
+		t.Fatal("cut off too early")
+	}
+	// The client takes something, and has its time again.
+	for progressed := false; !progressed; {
+		if _, err := io.CopyN(io.Discard, w.nc, 1<<20); err != nil {
+			t.Fatal(err)
+		}
+		s.mu.Lock()
+		progressed = c.progress > progress || !c.stalled
+		s.mu.Unlock()
+	}
+	fill()
+	c.Expire(progress + time.Hour)
+	if len(rec.closed) > 0 {
+		t.Fatal("cut off although the client had taken something")
+	}
+	s.mu.Lock()
+	progress = c.progress
+	s.mu.Unlock()
+	c.Expire(progress + time.Hour)
+	if err := <-rec.closed; err.Reason != ReasonTransportError || !errors.Is(err, errWriteTimeout) {
+		t.Errorf("closed with %v", err)
+	}
+}
+
+// Errors say what happened, and match what they are.
+func TestErrors(t *testing.T) {
+	cause := errors.New("cause")
+	for _, tc := range []struct {
+		err  error
+		want string
+		is   []error
+	}{
+		{&CloseError{Reason: ReasonPingTimeout}, "engineio: session closed: ping timeout", []error{net.ErrClosed}},
+		{&CloseError{Reason: ReasonParseError, Err: cause}, "engineio: session closed: parse error: cause", []error{net.ErrClosed, cause}},
+		{&RequestError{Code: 1, Message: "Session ID unknown"}, "engineio: request refused: Session ID unknown (code 1)", nil},
+		{&RequestError{Code: 4, Message: "no", Err: cause}, "engineio: request refused: no (code 4): cause", []error{cause}},
+	} {
+		if got := tc.err.Error(); got != tc.want {
+			t.Errorf("%q, want %q", got, tc.want)
+		}
+		for _, is := range tc.is {
+			if !errors.Is(tc.err, is) {
+				t.Errorf("%v is not %v", tc.err, is)
+			}
+		}
 	}
 }

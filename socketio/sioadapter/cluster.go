@@ -129,6 +129,7 @@ type Cluster struct {
 	Adapter // for the members of this node; immutable
 
 	ns      Namespace      // immutable
+	name    string         // immutable; of the namespace
 	options ClusterOptions // immutable
 	node    string         // immutable
 	link    Link           // immutable once opened is closed
@@ -161,6 +162,7 @@ func NewCluster(ns Namespace, bus Bus, o *ClusterOptions) *Cluster {
 	c := &Cluster{
 		Adapter:  options.Local.Open(ns),
 		ns:       ns,
+		name:     ns.Name(),
 		options:  options,
 		node:     options.NodeName(),
 		opened:   make(chan struct{}),
@@ -171,7 +173,7 @@ func NewCluster(ns Namespace, bus Bus, o *ClusterOptions) *Cluster {
 	c.queue.numbers = make(map[string]uint64)
 	c.health.Since = time.Now()
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.link = bus.Open(ns.Name(), c.node, receiver{c})
+	c.link = bus.Open(c.name, c.node, receiver{c})
 	close(c.opened)
 	if c.heartbeats() {
 		c.mu.Lock()
@@ -304,13 +306,13 @@ func (c *Cluster) OnServerEvent(fn func(*ServerEvent)) {
 // queued, at most ClusterOptions.CloseTimeout, and disconnects the node.
 // Requests that are waiting end with ErrClosed.
 func (c *Cluster) Close() error {
-	if c.heartbeats() {
-		_ = c.post(&Message{Type: MessageGoodbye}) // who does not hear it will notice the silence
-	}
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
 		return nil
+	}
+	if c.heartbeats() { // who does not hear it will notice the silence
+		_, _ = c.postLocked(&Message{Type: MessageGoodbye}, overhead)
 	}
 	c.closed = true
 	for _, t := range []*time.Timer{c.beat, c.sweep} {

@@ -980,3 +980,34 @@ func TestGapsEndRecovery(t *testing.T) {
 		}
 	})
 }
+
+// Nothing that comes by the bus harms a node: it stays able to serve its own
+// members, and forgets what was asked.
+func FuzzNode(f *testing.F) {
+	for _, tt := range messageCases {
+		f.Add([]byte(tt.wire), []byte(tt.wire))
+	}
+	for _, wire := range malformedMessages {
+		f.Add([]byte(wire), []byte(`{"uid":"b2","nsp":"/","type":13}`))
+	}
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		hub := NewHub(nil)
+		p, m := join(hub, hub, ClusterOptions{Local: Recoverable(nil), AnswerTimeout: time.Millisecond, MaxNodes: 3})
+		hub.Inject(p.node, []byte(`{"uid":"b2","nsp":"/","type":1}`))
+		p.Cluster.mu.Lock()
+		p.Cluster.requests["r"] = &ask{to: &answers{}} // the request of the seeds
+		p.Cluster.mu.Unlock()
+		hub.Inject(p.node, first)
+		hub.Inject(p.node, second)
+		p.Add(m) // it may have been disconnected
+		m.got()
+		if err := p.Broadcast(number(1), &Selection{}); err != nil {
+			t.Error(err)
+		}
+		m.expect(t, `["e",1]`)
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+		p.idle(t)
+	})
+}

@@ -60,7 +60,7 @@ var eventLevels = map[EventKind]slog.Level{
 
 // event logs e and tells who wants to know. No lock is held.
 func (c *Cluster) event(e ClusterEvent) {
-	e.Namespace = c.ns.Name()
+	e.Namespace = c.name
 	if log, level := c.ns.Logger(), eventLevels[e.Kind]; log.Enabled(context.Background(), level) {
 		attrs := []slog.Attr{slog.String("namespace", e.Namespace)}
 		if e.Node != "" {

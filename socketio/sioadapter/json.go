@@ -225,13 +225,7 @@ func (c jsonCodec) Decode(b []byte) (*Message, error) {
 		return nil, malformed("%v", err)
 	}
 	m := &Message{Type: MessageType(w.Type), From: w.UID, To: w.To, Namespace: w.NSP, Seq: w.Seq}
-	var d wireData
-	if len(w.Data) > 0 {
-		if err := json.Unmarshal(w.Data, &d); err != nil {
-			return nil, malformed("data of %v: %v", m.Type, err)
-		}
-	}
-	if err := d.fill(m, attachments); err != nil {
+	if err := w.Data.fill(m, attachments); err != nil {
 		return nil, err
 	}
 	if err := m.Validate(); err != nil {
@@ -275,12 +269,12 @@ func cutAttachments(b []byte) (attachments [][]byte, rest []byte, err error) {
 
 // wireMessage and the types below are what the text holds.
 type wireMessage struct {
-	UID  string          `json:"uid"`
-	NSP  string          `json:"nsp"`
-	Type uint8           `json:"type"`
-	Data json.RawMessage `json:"data"`
-	To   string          `json:"to"`
-	Seq  uint64          `json:"seq"`
+	UID  string   `json:"uid"`
+	NSP  string   `json:"nsp"`
+	Type uint8    `json:"type"`
+	Data wireData `json:"data"`
+	To   string   `json:"to"`
+	Seq  uint64   `json:"seq"`
 }
 
 type wireData struct {
@@ -323,6 +317,9 @@ type wireSocket struct {
 type roomList []string
 
 func (l *roomList) UnmarshalJSON(b []byte) error {
+	if string(b) == "[]" {
+		return nil
+	}
 	var list []json.RawMessage
 	if err := json.Unmarshal(b, &list); err != nil {
 		return err

@@ -370,24 +370,6 @@ func TestMemoryIsGivenBack(t *testing.T) {
 	}
 }
 
-func BenchmarkBroadcastWalk(b *testing.B) {
-	for _, n := range []int{1, 1000} {
-		l := NewLocal(&space{})
-		for _, u := range users(n) {
-			l.Add(u)
-			l.Join(u, "a", "b")
-		}
-		for _, sel := range []Selection{{}, {Rooms: []string{"a"}}, {Rooms: []string{"a", "b"}, Except: []string{"id0"}}} {
-			b.Run(fmt.Sprintf("%d/%v", n, sel.Rooms), func(b *testing.B) {
-				b.ReportAllocs()
-				for b.Loop() {
-					l.Broadcast(&Packet{}, &sel)
-				}
-			})
-		}
-	}
-}
-
 func BenchmarkJoinLeave(b *testing.B) {
 	l := NewLocal(&space{})
 	u := &user{id: "me"}

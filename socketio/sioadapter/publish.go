@@ -21,23 +21,33 @@ type queue struct {
 const batchSize = 256
 
 // post queues a message for the bus. It completes m, which the caller does not
-// touch any more. The number is given first, so that other nodes notice what is
-// lost from here on.
+// touch any more.
 func (c *Cluster) post(m *Message) error {
 	if m.Packet != nil {
 		m.Packet = &Packet{Args: kept(m.Packet.Args)}
 	}
 	m.Selection.Rooms, m.Selection.Except = slices.Clone(m.Selection.Rooms), slices.Clone(m.Selection.Except)
 	m.Rooms = slices.Clone(m.Rooms)
-	m.From, m.Namespace = c.node, c.ns.Name()
 	size := m.size()
 
 	c.mu.Lock()
+	first, err := c.postLocked(m, size)
+	c.mu.Unlock()
+	if first {
+		c.event(ClusterEvent{Kind: EventOverflow, Count: 1, Err: err})
+	}
+	return err
+}
+
+// postLocked queues a message that owns its memory. It is numbered first, so
+// that other nodes notice what is lost from here on. overflow says that the
+// queue has just become full.
+func (c *Cluster) postLocked(m *Message, size int) (overflow bool, err error) {
 	if c.closed {
-		c.mu.Unlock()
-		return ErrClosed
+		return false, ErrClosed
 	}
 	q := &c.queue
+	m.From, m.Namespace = c.node, c.name
 	if !c.options.Unnumbered && (m.To == "" || c.nodes.known(m.To)) {
 		q.numbers[m.To]++
 		m.Seq = q.numbers[m.To]
@@ -46,12 +56,7 @@ func (c *Cluster) post(m *Message) error {
 		(len(q.waiting) >= c.options.MaxQueue || len(q.waiting) > 0 && q.bytes+size > c.options.MaxQueueBytes) {
 		q.dropping++
 		c.health.Dropped++
-		first := q.dropping == 1
-		c.mu.Unlock()
-		if first {
-			c.event(ClusterEvent{Kind: EventOverflow, Count: 1, Err: ErrBusFull})
-		}
-		return ErrBusFull
+		return q.dropping == 1, ErrBusFull
 	}
 	q.waiting = append(q.waiting, Outgoing{Message: m})
 	q.sizes = append(q.sizes, size)
@@ -65,8 +70,7 @@ func (c *Cluster) post(m *Message) error {
 		// waits for it, and ends its patience with c.ctx.
 		c.running.Go(c.publish)
 	}
-	c.mu.Unlock()
-	return nil
+	return false, nil
 }
 
 // publish hands what is queued to the bus until there is nothing.

@@ -35,7 +35,7 @@ func (r receiver) Interrupted(err error) {
 
 func (r receiver) Receive(m *Message) {
 	c := r.c
-	if m.From == c.node || m.To != "" && m.To != c.node || m.Namespace != "" && m.Namespace != c.ns.Name() {
+	if m.From == c.node || m.To != "" && m.To != c.node || m.Namespace != "" && m.Namespace != c.name {
 		return
 	}
 	if err := m.Validate(); err != nil {

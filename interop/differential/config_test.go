@@ -47,15 +47,6 @@ var methods = []string{"GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"}
 
 type options = map[string]any
 
-func configNamed(name string) config {
-	for _, c := range configs {
-		if c.name == name {
-			return c
-		}
-	}
-	panic("no configuration is called " + name)
-}
-
 // refuse is AllowRequest of the configuration that has one.
 func refuse(r *http.Request) error {
 	if message := r.URL.Query().Get("refuse"); message != "" {

@@ -28,6 +28,7 @@ func TestDeviations(t *testing.T) {
 	ours, theirs := startOurs(t), startReference(t)
 	for _, d := range deviations {
 		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
 			s := d.example
 			s.name = fmt.Sprintf("difference %d", d.number)
 			met, err := run(&s, ours, theirs)

@@ -37,15 +37,12 @@ var patient = map[string]time.Duration{
 	"upgrade timeout": 1200 * time.Millisecond,
 }
 
-// silence is a script of sessions that fall silent. There is nothing else in
+// silence is a script of a session that falls silent. There is nothing else in
 // it: whether a ping comes before or after another packet is a matter of luck.
 func (g *generator) silence() {
-	for range 1 + g.IntN(3) {
-		g.handshake()
-		m := g.sessions[len(g.sessions)-1]
-		if !m.upgraded && g.chance(70) {
-			g.add(poll(m.number, m.sid(g.query(m, "polling")), m.header...))
-		}
+	g.handshake()
+	if m := g.sessions[0]; !m.upgraded && g.chance(70) {
+		g.add(poll(m.number, m.sid(g.query(m, "polling")), m.header...))
 	}
 }
 
@@ -281,6 +278,7 @@ func (g *generator) badRequest(m *made) {
 	case 5:
 		s := upgrade(m.number, g.sockets, strings.Replace(query, "polling", pick(g, "polling", "websocket"), 1), m.header...)
 		s.header = g.breakUpgrade(s.header)
+		s.poll = !s.upgrades() && s.last("transport") == "polling" // it has become an ordinary poll
 		g.sockets++
 		g.add(s)
 	case 6:

@@ -118,7 +118,7 @@ func (c *client) poll() (nodes []string, err error) {
 		}
 		nodes = append(nodes, name)
 	}
-	large := strings.Repeat("x", 900_000)
+	large := strings.Repeat("x", 200_000)
 	if got, err := c.exchange(query, large); err != nil || got != fmt.Sprint(len(large)) {
 		return nil, fmt.Errorf("a POST of %d bytes: %q, %w", len(large), got, err)
 	}
@@ -182,7 +182,7 @@ func (c *client) talk() (nodes []string, err error) {
 		}
 		nodes = append(nodes, strings.TrimPrefix(name, "4"))
 	}
-	large := strings.Repeat("x", 900_000)
+	large := strings.Repeat("x", 200_000)
 	if got, err := w.exchange("4" + large); err != nil || got != fmt.Sprint("4", len(large)) {
 		return nil, fmt.Errorf("a message of %d bytes: %q, %w", len(large), got, err)
 	}

@@ -20,7 +20,7 @@ import (
 	"github.com/siogo/sio/engineio"
 )
 
-//go:embed nginx-ip.conf nginx-cookie.conf haproxy.cfg
+//go:embed *.conf *.cfg
 var configs embed.FS
 
 // --- nodes ---

@@ -23,16 +23,26 @@ func TestNginxByCookie(t *testing.T) {
 	testSticky(t, nodes, startProxy(t, "nginx-cookie.conf", nodes, "nginx", nginx), true)
 }
 
+func TestNginxBySession(t *testing.T) {
+	nodes := startNodes(t)
+	testSticky(t, nodes, startProxy(t, "nginx-sid.conf", nodes, "nginx", nginx), false)
+}
+
+func TestHAProxyBySession(t *testing.T) {
+	nodes := startNodes(t)
+	testSticky(t, nodes, startProxy(t, "haproxy-sid.cfg", nodes, "haproxy", haproxy), false)
+}
+
 func TestHAProxyByCookie(t *testing.T) {
 	nodes := startNodes(t)
-	testSticky(t, nodes, startProxy(t, "haproxy.cfg", nodes, "haproxy", haproxy), true)
+	testSticky(t, nodes, startProxy(t, "haproxy-cookie.cfg", nodes, "haproxy", haproxy), true)
 }
 
 // TestHAProxyWithoutCookies shows that the tests above can fail: a client that
 // keeps no cookies ends up at both nodes, one of which does not know it.
 func TestHAProxyWithoutCookies(t *testing.T) {
 	nodes := startNodes(t)
-	addr := startProxy(t, "haproxy.cfg", nodes, "haproxy", haproxy)
+	addr := startProxy(t, "haproxy-cookie.cfg", nodes, "haproxy", haproxy)
 	if got, err := newClient(t, addr, "127.0.1.1", false).poll(); err == nil || !strings.Contains(err.Error(), "Session ID unknown") {
 		t.Errorf("polled %q, %v", got, err)
 	}

@@ -40,7 +40,8 @@ func (c *Conn) poll(first iter.Seq2[eioparser.Packet, error]) {
 func (c *Conn) mayPoll() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state != closed && (c.phase == polling || c.phase == probing) {
+	wanted := c.state == open || c.state == closing && !c.goodbye
+	if wanted && (c.phase == polling || c.phase == probing) {
 		return true
 	}
 	c.getting = false

@@ -1,0 +1,293 @@
+package interop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/siogo/sio/engineio"
+	"github.com/siogo/sio/engineio/eioclient"
+	"github.com/siogo/sio/engineio/eioparser"
+	"github.com/siogo/sio/interop/internal/node"
+)
+
+// goClients are our Engine.IO client as it talks to each generation of the
+// reference server.
+var goClients = []struct {
+	server   string // npm package
+	revision eioparser.Revision
+	options  string // of the server
+}{
+	{"engine.io-3", eioparser.V3, `{"pingInterval":300,"pingTimeout":1000,"perMessageDeflate":true}`},
+	{"engine.io", eioparser.V3, `{"pingInterval":300,"pingTimeout":1000,"allowEIO3":true}`},
+	{"engine.io", eioparser.V4, `{"pingInterval":300,"pingTimeout":1000,"perMessageDeflate":true}`},
+}
+
+var goModes = map[string]eioclient.Options{
+	"polling":   {Transports: []string{eioclient.Polling}},
+	"websocket": {Transports: []string{eioclient.WebSocket}},
+	"upgrade":   {},
+}
+
+// TestGoEngineClient runs our Engine.IO client against the reference servers of
+// both revisions.
+func TestGoEngineClient(t *testing.T) {
+	for _, c := range goClients {
+		for mode, o := range goModes {
+			t.Run(fmt.Sprintf("%s/revision%d/%s", c.server, c.revision, mode), func(t *testing.T) {
+				t.Parallel()
+				p := node.Start(t, scripts, "engine-server.mjs", c.server, c.options)
+				var hello struct{ URL string }
+				if err := p.Read(&hello); err != nil {
+					t.Fatalf("reference server: %v", err)
+				}
+				o.Revision = c.revision
+				for _, s := range goScenarios {
+					t.Run(s.name, func(t *testing.T) { s.run(t, hello.URL, o) })
+				}
+			})
+		}
+	}
+}
+
+// A goSession is our client's handler.
+type goSession struct {
+	*eioclient.Conn
+	messages chan string
+	closed   chan *eioclient.CloseError
+}
+
+func (s *goSession) Message(data []byte, binary bool) {
+	s.messages <- fmt.Sprintf("%v:%s", binary, data)
+}
+func (s *goSession) Closed(err *eioclient.CloseError) { s.closed <- err }
+
+func dialGo(t *testing.T, url string, o eioclient.Options) *goSession {
+	t.Helper()
+	var s *goSession
+	o.Open = func(c *eioclient.Conn) eioclient.Handler {
+		s = &goSession{c, make(chan string, 10_000), make(chan *eioclient.CloseError, 1)}
+		return s
+	}
+	c, err := eioclient.Dial(t.Context(), url, &o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return s
+}
+
+func (s *goSession) expect(t *testing.T, want string) {
+	t.Helper()
+	select {
+	case got := <-s.messages:
+		if got != want {
+			t.Fatalf("expected %.60q, got %.60q", want, got)
+		}
+	case err := <-s.closed:
+		t.Fatal(err)
+	case <-time.After(10 * time.Second):
+		t.Fatalf("expected %.60q, and nothing came", want)
+	}
+}
+
+func (s *goSession) awaitUpgrade(t *testing.T) {
+	t.Helper()
+	for start := time.Now(); !s.Upgraded(); time.Sleep(time.Millisecond) {
+		if time.Since(start) > 10*time.Second {
+			t.Fatal("there was no upgrade")
+		}
+	}
+}
+
+var goScenarios = []struct {
+	name string
+	run  func(t *testing.T, url string, o eioclient.Options)
+}{
+	{"open and close", func(t *testing.T, url string, o eioclient.Options) {
+		for _, wait := range []time.Duration{0, 0, 20 * time.Millisecond} {
+			s := dialGo(t, url, o)
+			if s.ID() == "" || s.PingInterval() != 300*time.Millisecond || s.PingTimeout() != time.Second {
+				t.Errorf("session %q, interval %v, timeout %v", s.ID(), s.PingInterval(), s.PingTimeout())
+			}
+			time.Sleep(wait)
+			start := time.Now()
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(start); took > 2*time.Second {
+				t.Errorf("Close took %v", took)
+			}
+			if err := <-s.closed; err.Reason != eioclient.ReasonForcedClose {
+				t.Error(err)
+			}
+		}
+	}},
+	{"messages", func(t *testing.T, url string, o eioclient.Options) {
+		for _, deflate := range []*eioclient.Deflate{nil, {}} {
+			o.Deflate = deflate
+			s := dialGo(t, url, o)
+			for range 2 {
+				for _, text := range []string{"", "hello", "ünï ☃ 𝒳 👩‍👩‍👧", "\u00001:2", "b", strings.Repeat("x", 100_000)} {
+					for _, binary := range []bool{false, true} {
+						if err := s.Send(eioclient.Message{Data: []byte(text), Binary: binary}); err != nil {
+							t.Fatal(err)
+						}
+						s.expect(t, fmt.Sprintf("%v:%s", binary, text))
+					}
+				}
+				if o.Transports == nil {
+					s.awaitUpgrade(t)
+				}
+			}
+		}
+	}},
+	{"order", func(t *testing.T, url string, o eioclient.Options) {
+		var wg sync.WaitGroup
+		for range 20 {
+			s := dialGo(t, url, o)
+			wg.Go(func() {
+				const n = 500
+				for i := range n {
+					if err := s.Send(eioclient.Message{Data: fmt.Append(nil, i), Binary: i%4 == 3}); err != nil {
+						t.Error(err)
+						return
+					}
+					if i%25 == 0 {
+						time.Sleep(time.Millisecond)
+					}
+				}
+				for i := range n {
+					select {
+					case got := <-s.messages:
+						if want := fmt.Sprintf("%v:%d", i%4 == 3, i); got != want {
+							t.Errorf("expected %q, got %q", want, got)
+							return
+						}
+					case <-time.After(10 * time.Second):
+						t.Errorf("message %d of %d did not come", i, n)
+						return
+					}
+				}
+				if o.Transports == nil && !s.Upgraded() {
+					t.Error("there was no upgrade")
+				}
+			})
+		}
+		wg.Wait()
+	}},
+	{"heartbeat", func(t *testing.T, url string, o eioclient.Options) {
+		s := dialGo(t, url, o)
+		time.Sleep(2500 * time.Millisecond) // longer than an interval and a timeout
+		if err := s.Send(eioclient.Text("still here")); err != nil {
+			t.Fatal(err)
+		}
+		s.expect(t, "false:still here")
+	}},
+	{"closed by the server", func(t *testing.T, url string, o eioclient.Options) {
+		s := dialGo(t, url, o)
+		if o.Transports == nil {
+			s.awaitUpgrade(t)
+		}
+		s.Send(eioclient.Text("many:100"), eioclient.Text("close"))
+		err := <-s.closed
+		if err.Reason != eioclient.ReasonTransportClose || !err.Remote {
+			t.Error(err)
+		}
+		if n := len(s.messages); n != 100 {
+			t.Errorf("%d of 100 messages came before the end", n)
+		}
+	}},
+	{"sent, then closed", func(t *testing.T, url string, o eioclient.Options) {
+		s := dialGo(t, url, o)
+		for range 50 {
+			s.Send(eioclient.Text(strings.Repeat("x", 10_000)))
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}},
+}
+
+// TestGoEngineClientRefused: what the reference refuses is an error that says
+// so.
+func TestGoEngineClientRefused(t *testing.T) {
+	p := node.Start(t, scripts, "engine-server.mjs", "engine.io")
+	var hello struct{ URL string }
+	if err := p.Read(&hello); err != nil {
+		t.Fatalf("reference server: %v", err)
+	}
+	open := func(c *eioclient.Conn) eioclient.Handler { return &goSession{Conn: c} }
+	_, err := eioclient.Dial(context.Background(), hello.URL, &eioclient.Options{Open: open, Revision: eioparser.V3})
+	var status *eioclient.StatusError
+	if !errors.As(err, &status) || status.Status != 400 || status.Code != 5 || status.Message != "Unsupported protocol version" {
+		t.Errorf("revision 3: %v", err)
+	}
+	_, err = eioclient.Dial(context.Background(), hello.URL+"/elsewhere/", &eioclient.Options{Open: open})
+	if !errors.As(err, &status) || status.Status != http.StatusNotFound {
+		t.Errorf("another path: %v", err)
+	}
+}
+
+// TestGoEngineClientInBrowser runs our Engine.IO client as WebAssembly in
+// Chromium, against our server.
+func TestGoEngineClientInBrowser(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "main.wasm")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "github.com/siogo/sio/engineio/eioclient/testdata/browser")
+	build.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	root, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatalf("go env: %v", err)
+	}
+	srv, err := engineio.New(&engineio.Options{Open: func(s *engineio.Session) engineio.Handler { return pageEcho{s} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/engine.io/", srv)
+	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		w.Write([]byte(`<!doctype html><script src="wasm_exec.js"></script><script>
+			const go = new Go();
+			WebAssembly.instantiateStreaming(fetch("main.wasm"), go.importObject).then(({ instance }) => go.run(instance));
+		</script>`))
+	})
+	mux.HandleFunc("/main.wasm", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, program) })
+	mux.HandleFunc("/wasm_exec.js", func(w http.ResponseWriter, r *http.Request) {
+		http.ServeFile(w, r, filepath.Join(strings.TrimSpace(string(root)), "lib", "wasm", "wasm_exec.js"))
+	})
+	hs := httptest.NewServer(mux)
+	defer hs.Close()
+	defer srv.Close()
+	runSuite(t, page{hs.URL}, "wasm-browser.mjs", "engine", "", "")
+}
+
+type page struct{ url string }
+
+func (p page) URL() string { return p.url }
+
+func (page) Restart() (map[string]string, error) { panic("the page is not restarted") }
+
+type pageEcho struct{ s *engineio.Session }
+
+func (p pageEcho) Message(data []byte, binary bool) {
+	if string(data) == "close" {
+		p.s.Close()
+		return
+	}
+	p.s.Send(engineio.NewMessage(data, binary))
+}
+
+func (pageEcho) Closed(*engineio.CloseError) {}

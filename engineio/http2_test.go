@@ -1,11 +1,8 @@
 package engineio
 
 import (
-	"context"
-	"net/http"
 	"net/http/httptest"
 	"testing"
-	"time"
 )
 
 // newHTTP2Rig serves over HTTP/2 and TLS; the sessions send every message
@@ -18,16 +15,6 @@ func newHTTP2Rig(t *testing.T, o Options) *rig {
 	r.base, r.client = hs.URL, hs.Client()
 	t.Cleanup(func() { r.srv.Close(); r.client.CloseIdleConnections(); hs.Close() })
 	return r
-}
-
-// cancellable returns a GET request that is given up after a moment.
-func (r *rig) cancellable(query string) (*http.Request, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
-	req, err := http.NewRequestWithContext(ctx, "GET", r.url(query), nil)
-	if err != nil {
-		r.t.Error(err)
-	}
-	return req, cancel
 }
 
 // Polling works over HTTP/2, where requests share a connection; WebSocket needs

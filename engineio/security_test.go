@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -827,27 +828,43 @@ func TestSec_S54_SessionCap(t *testing.T) {
 // Streams of HTTP/2 that are opened and reset (CVE-2023-44487) cost their own
 // session and leave no goroutine.
 func TestSec_S60_RapidReset(t *testing.T) {
-	r := newHTTP2Rig(t, Options{})
+	r := newHTTP2Rig(t, Options{PingInterval: time.Hour})
 	b := r.polling("4")
 	goroutines := runtime.NumGoroutine()
-	for range 300 {
-		p := r.polling("4")
-		resets := make(chan struct{}, 8)
-		for range cap(resets) {
-			go func() { // ends with the reset
-				defer func() { resets <- struct{}{} }()
-				req, cancel := r.cancellable(p.query)
-				defer cancel()
+	for range 20 {
+		ctx, cancel := context.WithCancel(t.Context())
+		var streams sync.WaitGroup
+		var peers []*pollPeer
+		for range 50 {
+			p := r.polling("4")
+			peers = append(peers, p)
+			req, err := http.NewRequestWithContext(ctx, "GET", r.url(p.query), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			streams.Go(func() { // ends with the reset
 				if resp, err := r.client.Do(req); err == nil {
 					resp.Body.Close()
+					t.Errorf("a poll was answered %d", resp.StatusCode)
 				}
-			}()
+			})
 		}
-		if got := p.rec.reason(t); got != ReasonTransportError {
-			t.Errorf("reason %q", got)
+		for _, p := range peers {
+			settles(t, "polls to be parked", func() int {
+				p.rec.Session.mu.Lock()
+				defer p.rec.Session.mu.Unlock()
+				if p.rec.Session.poll != nil {
+					return 0
+				}
+				return 1
+			}, 0)
 		}
-		for range cap(resets) {
-			<-resets
+		cancel()
+		streams.Wait()
+		for _, p := range peers {
+			if got := p.rec.reason(t); got != ReasonTransportError {
+				t.Fatalf("reason %q", got)
+			}
 		}
 	}
 	settles(t, "sessions", r.srv.Len, 1)

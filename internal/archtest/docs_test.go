@@ -12,6 +12,9 @@ import (
 var (
 	testName     = regexp.MustCompile("`(Test[A-Za-z0-9_]+)`")
 	testFunc     = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	statusRow    = regexp.MustCompile(`(?m)^\| ((?:engine|socket)\.io\S*) \|([^|]*)\| ([^|]*) \|([^|]*)\|$`)
+	proofName    = regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9_]+)`")
+	proofFunc    = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
 	relativeLink = regexp.MustCompile(`\]\(([^):#"\s]+)(#[^)]*)?\)`)
 )
 
@@ -32,6 +35,48 @@ func TestDocsNameExistingTests(t *testing.T) {
 	for _, m := range testName.FindAllSubmatch(text, -1) {
 		if name := string(m[1]); !exists[name] && name != "TestFault" && name != "TestSec" {
 			t.Errorf("docs/differences.md names %s, which does not exist", name)
+		}
+	}
+}
+
+// TestStatusTable: README.md says of each part of the family what there is.
+// What it calls more than "not begun" has its package, and what it calls
+// complete has tests that show it.
+func TestStatusTable(t *testing.T) {
+	root := repository(t)
+	exists := map[string]bool{}
+	walk(t, root, "_test.go", func(file string, text []byte) {
+		for _, m := range proofFunc.FindAllSubmatch(text, -1) {
+			exists[string(m[1])] = true
+		}
+	})
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, m := range statusRow.FindAllStringSubmatch(string(text), -1) {
+		part, folder, state, proofs := m[1], strings.Trim(m[2], "` "), m[3], proofName.FindAllStringSubmatch(m[4], -1)
+		seen[part] = true
+		begun := !strings.HasPrefix(state, "not begun")
+		if _, err := os.Stat(filepath.Join(root, folder)); begun && (folder == "" || err != nil) || !begun && folder != "" {
+			t.Errorf("%s is called %q, and its package is %q", part, state, folder)
+		}
+		if strings.HasPrefix(state, "complete") && len(proofs) == 0 {
+			t.Errorf("%s is called complete, and no test shows it", part)
+		}
+		for _, p := range proofs {
+			if !exists[p[1]] {
+				t.Errorf("%s is shown by %s, which does not exist", part, p[1])
+			}
+		}
+	}
+	for _, part := range []string{
+		"engine.io-parser", "engine.io", "engine.io-client", "socket.io-parser",
+		"socket.io-adapter", "socket.io", "socket.io-client", "socket.io-redis",
+	} {
+		if !seen[part] {
+			t.Errorf("the status table does not mention %s", part)
 		}
 	}
 }

@@ -106,6 +106,7 @@ func (s *Socket) callWith(ctx context.Context, d delivery, name string, args []a
 		s.forget(id)
 		return event.Args{}, err
 	}
+	s.sentValues(name, args)
 	ctx, cancel := s.srv().ackContext(ctx)
 	defer cancel()
 	turn := turnToYield(ctx, s)

@@ -77,7 +77,6 @@ func (c *cluster) want(v int, who func(i int) bool) {
 }
 
 func everybody(int) bool       { return true }
-func nobody(int) bool          { return false }
 func even(i int) bool          { return i%2 == 0 }
 func not(j int) func(int) bool { return func(i int) bool { return i != j } }
 

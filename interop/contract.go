@@ -15,6 +15,7 @@ import (
 
 	"github.com/siogo/sio/engineio"
 	"github.com/siogo/sio/socketio"
+	"github.com/siogo/sio/socketio/sioparser"
 )
 
 // A Server keeps the contract.
@@ -25,11 +26,13 @@ type Server struct {
 	engine   *engineio.Server
 	io       *socketio.Server
 	reasons  *reasons
+	parser   sioparser.Parser // nil: JSON
 }
 
-// Start starts a server on 127.0.0.1. files is served under "/".
-func Start(files fs.FS) (*Server, error) {
-	s := &Server{files: files}
+// Start starts a server on 127.0.0.1. files is served under "/". parser nil
+// means JSON.
+func Start(files fs.FS, parser sioparser.Parser) (*Server, error) {
+	s := &Server{files: files, parser: parser}
 	return s, s.start("127.0.0.1:0")
 }
 
@@ -64,7 +67,7 @@ func (s *Server) start(addr string) (err error) {
 		return err
 	}
 	s.reasons = newReasons()
-	s.io = newSocketIO(s.reasons)
+	s.io = newSocketIO(s.reasons, s.parser)
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", s.io)
 	mux.Handle("/engine.io/", s.engine)

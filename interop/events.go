@@ -9,13 +9,15 @@ import (
 
 	"github.com/siogo/sio/socketio"
 	"github.com/siogo/sio/socketio/event"
+	"github.com/siogo/sio/socketio/sioparser"
 )
 
 // newSocketIO is the Socket.IO half of the contract. Reasons are noted in r.
-func newSocketIO(r *reasons) *socketio.Server {
+func newSocketIO(r *reasons, parser sioparser.Parser) *socketio.Server {
 	io := socketio.New(&socketio.Options{
 		PingInterval: pingInterval,
 		PingTimeout:  pingTimeout,
+		Parser:       parser,
 		Logger:       slog.New(slog.DiscardHandler), // the refusals and disconnections of the scenarios are meant
 	})
 	for _, name := range []string{"/", "/chat", "/denied", "/private"} {

@@ -1,4 +1,4 @@
-// node run.mjs <suite> <url> <package> <mode>
+// node run.mjs <suite> <url> <package>[+<parser package>] <mode>
 //
 // Runs one suite (socketio, engineio, socketio-flood, engineio-flood) with one client package (socket.io-client-2, …)
 // over one mode (polling, websocket, upgrade). Prints one JSON object a line: a result of a scenario, or a request
@@ -10,17 +10,21 @@ import { runAll } from "./harness.mjs";
 import * as engineio from "./engineio.mjs";
 import * as socketio from "./socketio.mjs";
 
-const [suiteName, url, packageName, mode] = process.argv.slice(2);
+const [suiteName, url, client, mode] = process.argv.slice(2);
+const [packageName, parserName] = client.split("+");
 const [layer, kind] = suiteName.split("-");
 const suite = { socketio, engineio }[layer];
 
-const loaded = createRequire(import.meta.url)(packageName);
+const require = createRequire(import.meta.url);
+const loaded = require(packageName);
+const plain = loaded.io ?? loaded;
 const environment = {
-  io: loaded.io ?? loaded,
+  io: parserName ? (url, options) => plain(url, { parser: require(parserName), ...options }) : plain,
   Socket: loaded.Socket,
   generation: Number(packageName.match(/-(\d)$/)[1]),
   url,
   mode,
+  parser: parserName,
   control,
 };
 

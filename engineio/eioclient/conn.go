@@ -60,6 +60,8 @@ type Conn struct {
 	hs   handshake          // immutable
 	done chan struct{}      // closed when nothing of the session runs any more
 
+	asleepAtBirth time.Duration // see sleptLocked; immutable
+
 	handler Handler // set while opening, then immutable
 	batch   batch   // the writer's
 
@@ -108,6 +110,8 @@ func newConn(cfg *config, w wire, o opened) (*Conn, error) {
 		running:    1, // this call
 		delivering: true,
 		heard:      time.Now(),
+
+		asleepAtBirth: asleep(),
 	}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	if o.socket != nil {
@@ -217,7 +221,7 @@ func (c *Conn) Upgraded() bool { return c.Transport() == WebSocket }
 // with [ErrQueueFull], and with a *[TooLargeError]; then none of them was sent.
 //
 // A server that has been silent for too long is noticed here at the latest, as
-// after a suspension of the process.
+// after the process was stopped or the machine asleep.
 func (c *Conn) Send(ms ...Message) error {
 	c.mu.Lock()
 	if c.state >= closing {

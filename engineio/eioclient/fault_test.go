@@ -265,6 +265,31 @@ func TestFault_K06_ServerVanishes(t *testing.T) {
 	}
 }
 
+// A poll whose connection breaks is not sent again: what its answer held would
+// be missing, and nobody would know.
+func TestFault_K06_PollIsNotRepeated(t *testing.T) {
+	var polls atomic.Int32
+	r := &rig{t: t}
+	r.serveTCP(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		switch {
+		case isHandshake(req):
+			io.WriteString(w, `0{"sid":"a","upgrades":[],"pingInterval":25000,"pingTimeout":20000}`)
+		case polls.Add(1) < 3: // the connection is in use, as net/http wants it to repeat
+			io.WriteString(w, "4x")
+		default:
+			nc, _, _ := http.NewResponseController(w).Hijack()
+			nc.Close()
+		}
+	}))
+	c := r.dial(Options{})
+	if err := c.end(t); err.Reason != ReasonTransportError {
+		t.Errorf("the session ended with %v", err)
+	}
+	if n := polls.Load(); n != 3 {
+		t.Errorf("there were %d polls, want 3", n)
+	}
+}
+
 func TestFault_K07_NoSuchServer(t *testing.T) {
 	notFound := &net.DNSError{Err: "no such host", Name: "nowhere.invalid", IsNotFound: true}
 	for _, w := range ways[:2] {

@@ -20,7 +20,10 @@ func (c *Conn) heardLocked() { c.heard = time.Now() }
 // expiredLocked reports whether the server has been silent for too long. While
 // the application holds up the reader, the silence is ours.
 func (c *Conn) expiredLocked(now time.Time) bool {
-	return c.state == open && !c.paused && !c.delivering && !now.Before(c.deadlineLocked())
+	if c.state != open || c.paused || c.delivering {
+		return false
+	}
+	return !now.Add(c.sleptLocked(now)).Before(c.deadlineLocked())
 }
 
 func (c *Conn) deadlineLocked() time.Time {

@@ -29,15 +29,41 @@ func silent(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// silentAfterUpgrade opens sessions, takes the upgrade, and says nothing more.
+func silentAfterUpgrade() http.HandlerFunc {
+	release := make(chan struct{}, 1)
+	return func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case isWebSocket(r):
+			p := accept(w, r)
+			p.read()
+			release <- struct{}{}
+			p.send("3probe")
+			p.drain()
+		case isHandshake(r):
+			w.Write([]byte(openPacket))
+		default:
+			<-release
+			w.Write([]byte("6"))
+		}
+	}
+}
+
 func TestSilentServerTimesOut(t *testing.T) {
-	for _, w := range ways[:2] {
+	for _, w := range ways {
 		t.Run(w.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := hostile(t, silent)
+				if w.upgrades {
+					r = hostile(t, silentAfterUpgrade())
+				}
 				start := time.Now()
 				c := r.dial(w.options)
 				if err := c.end(t); err.Reason != ReasonPingTimeout || !err.Remote {
 					t.Errorf("the session ended with %v", err)
+				}
+				if c.Upgraded() != (w.name != "polling") {
+					t.Errorf("the transport was %s", c.Transport())
 				}
 				if got, want := time.Since(start), 45*time.Second; got != want {
 					t.Errorf("it lasted %v, want exactly %v", got, want)
@@ -125,6 +151,39 @@ func TestExpiredHeartbeatIsNoticedBySend(t *testing.T) {
 				}
 				if err := c.end(t); err.Reason != ReasonPingTimeout {
 					t.Errorf("the session ended with %v", err)
+				}
+			})
+		})
+	}
+}
+
+// Time asleep counts, though the monotonic clock stood still. A wall clock that
+// was set does not.
+func TestSleepIsNoticedBySend(t *testing.T) {
+	system, gap := asleep, clockGap
+	defer func() { asleep, clockGap = system, gap }()
+	for _, c := range []struct {
+		name       string
+		gap, slept time.Duration
+		over       bool
+	}{
+		{"asleep for the whole gap", 8 * time.Hour, 8 * time.Hour, true},
+		{"asleep for a moment", 10 * time.Second, 10 * time.Second, false},
+		{"the clock was set forward", 8 * time.Hour, 0, false},
+		{"the clock was set forward, long after a sleep", 8 * time.Hour, time.Hour, false},
+		{"the clock was set back", -8 * time.Hour, 0, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const before = time.Hour
+				clockGap = gap
+				asleep = func() time.Duration { return before }
+				r := newMemRig(t, engineio.Options{})
+				s := r.dial(Options{Transports: []string{WebSocket}})
+				asleep = func() time.Duration { return before + c.slept }
+				clockGap = func(time.Time, time.Time) time.Duration { return c.gap }
+				if err := s.Send(Text("good morning")); (err != nil) != c.over {
+					t.Errorf("Send: %v", err)
 				}
 			})
 		})

@@ -76,3 +76,70 @@ func TestFault_B03_SlowOnesInARoom(t *testing.T) {
 		}
 	})
 }
+
+// A client that the network has swallowed is noticed in every phase.
+func TestFault_L01_BlackHole(t *testing.T) {
+	const patience = 45*time.Second + 250*time.Millisecond // PingInterval, PingTimeout
+	for name, begin := range map[string]func(t *testing.T, n *siotest.Network){
+		"WebSocket, before it joins": func(t *testing.T, n *siotest.Network) { dialWire(t, n, "4") },
+		"WebSocket, joined":          func(t *testing.T, n *siotest.Network) { dialWire(t, n, "4").join("/") },
+		"WebSocket, with attachments on their way": func(t *testing.T, n *siotest.Network) {
+			dialWire(t, n, "4").join("/").send(`452-["e",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`, "b:\x01")
+		},
+		"2.x": func(t *testing.T, n *siotest.Network) { dialWire(t, n, "3").expect("40") },
+		"polling, never seen again": func(t *testing.T, n *siotest.Network) {
+			request(t, n, "GET", "/socket.io/?EIO=4&transport=polling", "")
+		},
+		"stalled in both directions": func(t *testing.T, n *siotest.Network) { n.Dial(t, "/", nil).Vanish() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, nil, func(t *testing.T, io *socketio.Server, n *siotest.Network) {
+				begin(t, n)
+				pass(time.Second)
+				if io.Engine().Len() != 1 {
+					t.Fatal("it has gone before its time")
+				}
+				pass(patience - time.Second)
+				if io.Engine().Len() != 0 {
+					t.Errorf("it is still there after %v", patience)
+				}
+			})
+		})
+	}
+}
+
+// Clients that come in one instant are not pinged in one instant.
+func TestFault_L12_PingsAreSpread(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, io *socketio.Server, n *siotest.Network) {
+		waiting := make(map[*wire]bool)
+		for range 300 {
+			waiting[dialWire(t, n, "4").join("/")] = true
+		}
+		start := time.Now()
+		const step = 10 * time.Millisecond
+		first, last := time.Duration(-1), time.Duration(0)
+		for at := time.Duration(0); len(waiting) > 0; at = time.Since(start) {
+			if at > 26*time.Second {
+				t.Fatalf("%d clients were not pinged", len(waiting))
+			}
+			for w := range waiting {
+				select {
+				case frame := <-w.frames:
+					if frame != "2" {
+						t.Fatalf("expected a ping, got %s", frame)
+					}
+					if first < 0 {
+						first = at
+					}
+					last = at
+					delete(waiting, w)
+				default:
+				}
+			}
+			pass(step)
+		}
+		if spread := last - first; spread < 2200*time.Millisecond || first < 22*time.Second || last > 25*time.Second+step {
+			t.Errorf("pings from %v to %v, want them spread over a tenth of 25s", first, last)
+		}
+	})
+}

@@ -264,24 +264,17 @@ func (s *Socket) startOver(err error) {
 	other.join()
 }
 
-// awaitPredecessor waits for the handlers of the socket whose session this is.
-// It returns false if this one ends meanwhile: its OnConnect handlers are left
-// out then.
-func (s *Socket) awaitPredecessor() bool {
+// awaitPredecessor waits for the handlers of the socket whose session this is:
+// OnDisconnect there goes before OnConnect here, whatever happens meanwhile.
+func (s *Socket) awaitPredecessor() {
 	s.mu.Lock()
 	var before <-chan struct{}
 	if s.extra != nil {
 		before, s.extra.before, s.extra.session = s.extra.before, nil, nil
 	}
 	s.mu.Unlock()
-	if before == nil {
-		return true
-	}
-	select {
-	case <-before:
-		return true
-	case <-s.Context().Done():
-		return false
+	if before != nil {
+		<-before
 	}
 }
 

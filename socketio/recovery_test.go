@@ -164,6 +164,43 @@ func TestRecovered(t *testing.T) {
 	})
 }
 
+// The handlers of a socket and of those that come after it are called in pairs
+// and in order, although they take longer than the connections last.
+func TestRecoveredHandlersAreInOrder(t *testing.T) {
+	bubble(t, recovering, func(t *testing.T, io *socketio.Server, n *siotest.Network) {
+		var log []string
+		io.OnConnect(func(_ context.Context, s *socketio.Socket) error {
+			log = append(log, "connect")
+			return nil
+		})
+		io.On("e", func(_ context.Context, e *socketio.Event) error {
+			time.Sleep(time.Minute)
+			log = append(log, "event")
+			return nil
+		})
+		io.OnDisconnect(func(context.Context, *socketio.Socket, socketio.Reason) {
+			time.Sleep(time.Minute)
+			log = append(log, "disconnect")
+		})
+		c := n.Dial(t, "/", nil)
+		for range 3 {
+			c.Emit("e")
+			synctest.Wait()
+			c.Abort()
+			synctest.Wait()
+			if c = n.Dial(t, "/", &siotest.Options{Session: c.Session()}); !c.Recovered() {
+				t.Fatal("not recovered")
+			}
+		}
+		c.Abort()
+		pass(time.Hour)
+		want := slices.Concat(slices.Repeat([]string{"connect", "event", "disconnect"}, 3), []string{"connect", "disconnect"})
+		if !slices.Equal(log, want) {
+			t.Errorf("got %q, want %q", log, want)
+		}
+	})
+}
+
 func TestRecoverySkipsMiddleware(t *testing.T) {
 	for _, skip := range []bool{false, true} {
 		o := &socketio.Options{Recovery: &socketio.Recovery{SkipMiddleware: skip}}

@@ -498,7 +498,11 @@ func (s *Socket) runJoin(e *Event) bool {
 			return false
 		}
 	}
-	return s.admit(nil) && s.awaitPredecessor()
+	if !s.admit(nil) {
+		return false
+	}
+	s.awaitPredecessor()
+	return true
 }
 
 // runMiddleware lets the middleware decide.

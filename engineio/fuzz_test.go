@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -134,5 +135,36 @@ func FuzzServeHTTP(f *testing.F) {
 			}
 			time.Sleep(time.Second) // the HTTP server lingers
 		})
+	})
+}
+
+// FuzzSec_S25_Cookie: cookie options are refused when the server is made, or
+// every handshake carries one cookie of one line with the id as its value.
+func FuzzSec_S25_Cookie(f *testing.F) {
+	for _, seed := range [][3]string{
+		{"", "", ""}, {"io", "/", "example.com"}, {"a b", "/", ""}, {"io", "/;x=y", ""}, {"io", "/\r\nX: y", ""}, {"io\x00", "", "exa mple"}, {"io", "/é", ".example.com"},
+	} {
+		f.Add(seed[0], seed[1], seed[2])
+	}
+	f.Fuzz(func(t *testing.T, name, path, domain string) {
+		srv, err := New(&Options{Open: func(*Session) Handler { return quiet{} }, Cookie: &http.Cookie{Name: name, Path: path, Domain: domain},
+			GenerateID: func(*http.Request) (string, error) { return "SID", nil }})
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "engineio: Options.Cookie ") {
+				t.Fatal(err)
+			}
+			return
+		}
+		defer srv.Close()
+		w := httptest.NewRecorder()
+		srv.ServeHTTP(w, httptest.NewRequest("GET", "/engine.io/?EIO=4&transport=polling", nil))
+		lines := w.Header()["Set-Cookie"]
+		if len(lines) != 1 || strings.ContainsFunc(lines[0], isControl) {
+			t.Fatalf("cookies %q", lines)
+		}
+		c, err := http.ParseSetCookie(lines[0])
+		if err != nil || c.Value != "SID" || !c.HttpOnly || c.Name != orDefault(name, "io") || c.Path != strings.TrimRight(orDefault(path, "/"), " ") {
+			t.Fatalf("cookie %q is read as %v, %v", lines[0], c, err)
+		}
 	})
 }

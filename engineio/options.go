@@ -257,6 +257,9 @@ func (o *Options) Validate() error {
 		return bad("CORS", "allows credentials from every origin: name the origins, or decide with one of its functions")
 	}
 	if o.Cookie != nil {
+		if path := o.Cookie.Path; path != "" && path[0] != '/' {
+			return bad("Cookie", "has the path %q: it must begin with a slash, or browsers choose one", path)
+		}
 		if err := cookieTemplate(o.Cookie).Valid(); err != nil {
 			return bad("Cookie", "cannot be sent: %v", err)
 		}

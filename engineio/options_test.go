@@ -37,7 +37,7 @@ func TestInvalidOptions(t *testing.T) {
 		"MaxSessionsPerAddress": {{MaxSessionsPerAddress: -1}},
 		"Transports":            {{Transports: []string{"webtransport"}}, {Transports: []string{Polling, ""}}},
 		"Deflate.Threshold":     {{Deflate: &Deflate{Threshold: -1}}},
-		"Cookie":                {{Cookie: &http.Cookie{Name: "a b"}}, {Cookie: &http.Cookie{Path: "/;x"}}, {Cookie: &http.Cookie{Domain: "a b"}}},
+		"Cookie":                {{Cookie: &http.Cookie{Name: "a b"}}, {Cookie: &http.Cookie{Path: "/;x"}}, {Cookie: &http.Cookie{Path: "x"}}, {Cookie: &http.Cookie{Domain: "a b"}}},
 		"Middleware[1]":         {{Middleware: []func(http.Handler) http.Handler{func(h http.Handler) http.Handler { return h }, nil}}},
 	} {
 		for _, o := range list {

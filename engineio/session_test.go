@@ -288,7 +288,7 @@ func TestEndInsideTheHandler(t *testing.T) {
 
 // A deadline that is looked at much too late, because the process stood still,
 // is not held against the client.
-func TestStandstillGivesTime(t *testing.T) {
+func TestFault_L11_StandstillGivesTime(t *testing.T) {
 	for _, eio := range []string{"3", "4"} {
 		synctest.Test(t, func(t *testing.T) {
 			r := newMemRig(t, Options{PingTimeout: 20 * time.Second})

@@ -44,6 +44,7 @@ var imports = map[string][]string{
 	// Both sides: test kits, programs.
 	"socketio/siotest":                {"engineio/...", "socketio/...", "internal/..."},
 	"socketio/sioadapter/adaptertest": {"socketio/sioadapter", "socketio/sioparser"},
+	"socketio/sioparser/parsertest":   {"socketio/sioparser"},
 	"adapters/...":                    {"socketio/sioadapter", "socketio/sioparser", "socketio/event"},
 	"bench/...":                       {"engineio/...", "socketio/...", "internal/..."},
 	"examples/...":                    {"engineio/...", "socketio/..."},

@@ -293,6 +293,42 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
+// A pause holds messages back, not the upgrade: a client that switches while
+// the session is paused is answered, and goes on where it was.
+func TestUpgradeWhilePaused(t *testing.T) {
+	r := newEchoRig(t, Options{})
+	p := r.polling("4")
+	p.rec.Pause()
+	w := r.upgrade("transport=websocket&EIO=4&sid=" + p.sid)
+	w.text("2probe")
+	w.expect("3probe")
+	if got := p.get(); got != "6" {
+		t.Errorf("poll during the upgrade answered %q, want a noop", got)
+	}
+	w.text("5", "4held")
+	p.rec.Send(NewMessage([]byte("sent while paused"), false))
+	w.expect("4sent while paused")
+	if got := p.rec.got(); len(got) != 0 {
+		t.Errorf("messages %q were delivered to a paused session", got)
+	}
+	p.rec.Resume()
+	w.expect("4held")
+}
+
+// A paused client that resets its connection is let go when a write finds out.
+func TestResetWhilePaused(t *testing.T) {
+	r := newRig(t, Options{})
+	w, rec := r.websocket("4")
+	rec.Pause()
+	w.text("4held")
+	w.nc.(*net.TCPConn).SetLinger(0)
+	w.nc.Close()
+	for rec.Send(NewMessage(make([]byte, 1000), false)) == nil {
+	}
+	rec.reason(t)
+	settles(t, "WebSockets that are left", func() int { return r.srv.Stats().WebSockets }, 0)
+}
+
 func TestCloseInEveryState(t *testing.T) {
 	t.Run("poll parked", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {

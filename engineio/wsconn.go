@@ -301,8 +301,8 @@ var errWriteTimeout = errors.New("the client took nothing of what was written to
 // early when the session is paused, and returns what is left then.
 func (c *wsConn) feed(b []byte) (rest []byte, more bool) {
 	for len(b) > 0 && !c.discard {
-		if c.s.paused.Load() && c.s.alive() {
-			return b, true
+		if c.attached && c.s.paused.Load() && c.s.alive() {
+			return b, true // a probe goes on: it carries no messages
 		}
 		ev, n, err := c.parser.Next(b)
 		b = b[n:]
@@ -613,6 +613,7 @@ const idleCap = 4
 func (c *wsConn) brokenLocked(err error) {
 	c.flushing, c.stalled = false, false
 	c.ending = true // nothing can be said any more
+	c.unparkLocked()
 	c.inflight, c.control, c.pong, c.offset = nil, nil, nil, 0
 	gone := c.gone
 	c.s.mu.Unlock()

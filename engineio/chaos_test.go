@@ -307,15 +307,24 @@ func runChaosSession(c *chaosClient, handlers *sync.Map, rng *rand.Rand, attempt
 		severed = err
 	}
 	if c.got.err == nil && severed == nil {
+		end := make(chan error, 1)
+		go func() { // ends with the connection
+			_, err := w.read()
+			end <- err
+		}()
 		select {
 		case <-h.done:
-		case err := <-h.closed: // cut, with the client's last messages under way
-			severed = err
+		case severed = <-end: // cut, with the client's last messages under way
 		case <-time.After(time.Minute):
 			severed = errStuck
 		}
-	} else {
+	}
+	switch {
+	case c.got.err != nil || severed == errStuck:
+		h.s.Abort(ReasonForcedClose, nil) // or the producer would wait for ever
+	case severed != nil:
 		w.nc.Close()
+		c.fetch("POST", "&sid="+c.sid, "1") // if the switch was cut on its way, the session is still polling
 		<-h.closed
 	}
 	<-producer
@@ -341,7 +350,7 @@ func TestFault_U01_U02_UpgradeUnderFire(t *testing.T) {
 	const sessions = 100
 	total := 10_000 / scale
 	var handlers sync.Map // of *chaosHandler by session id
-	r := newRig(t, Options{PingInterval: 3 * time.Second, PingTimeout: 3 * time.Second, Open: func(s *Session) Handler {
+	r := newRig(t, Options{PingInterval: time.Hour, Open: func(s *Session) Handler {
 		h := &chaosHandler{s: s, total: total, closed: make(chan *CloseError, 1), done: make(chan struct{})}
 		handlers.Store(s.ID(), h)
 		return h

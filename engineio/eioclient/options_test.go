@@ -311,10 +311,12 @@ func TestPostsAreSplit(t *testing.T) {
 					})
 					s := r.dial(Options{Revision: rev, MaxPayload: c.option})
 					const n = 20_000 / 100
-					for i := range n {
-						if err := s.Send(Message{Data: []byte(long(100)), Binary: i%3 == 0}); err != nil {
-							t.Fatal(err)
-						}
+					ms := make([]Message, n)
+					for i := range ms {
+						ms[i] = Message{Data: []byte(long(100)), Binary: i%3 == 0}
+					}
+					if err := s.Send(ms...); err != nil {
+						t.Fatal(err)
 					}
 					if err := s.Flush(context.Background()); err != nil {
 						t.Fatal(err)

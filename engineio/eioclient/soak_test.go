@@ -79,9 +79,11 @@ var lives = []struct {
 		dial := o.DialContext
 		o.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			nc, err := dial(ctx, network, addr)
-			mu.Lock()
-			defer mu.Unlock()
-			conns = append(conns, nc)
+			if err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				conns = append(conns, nc)
+			}
 			return nc, err
 		}
 		c, err := Dial(context.Background(), r.url, o)

@@ -151,6 +151,9 @@ func (c *Conn) takeOver() {
 		c.mu.Unlock()
 		return
 	case err != nil:
+		if c.wsErr != nil { // which is why the write failed
+			err = c.wsErr
+		}
 		c.writing = false
 		c.mu.Unlock()
 		c.giveUp(err)
@@ -184,7 +187,9 @@ func (c *Conn) socketFailed(s socket, err error) {
 		c.mu.Unlock()
 		c.fail(err)
 	case c.phase == switching:
-		c.wsErr = err
+		if c.wsErr == nil {
+			c.wsErr = err
+		}
 		c.mu.Unlock()
 		s.abort() // the write under way fails, or was made: takeOver decides
 	default:

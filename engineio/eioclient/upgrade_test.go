@@ -248,11 +248,12 @@ func TestFault_U02_UpgradeTimeout(t *testing.T) {
 		{"upgrade is not read", func(w http.ResponseWriter, r *http.Request) {
 			p := accept(w, r)
 			p.read()
-			release <- "6"
 			p.send("3probe")
+			time.Sleep(time.Millisecond) // of virtual time: the client has read it
+			release <- "6"
 			<-stop
 			p.nc.Close()
-		}, nil},
+		}, errUpgradeTimeout},
 		{"refused", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no", 400) }, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

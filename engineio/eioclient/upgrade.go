@@ -139,10 +139,16 @@ func (c *Conn) switchLocked() {
 func (c *Conn) takeOver() {
 	c.mu.Lock()
 	ws := c.ws
-	c.mu.Unlock()
-	if ws == nil {
-		return // the session has ended
+	switch {
+	case ws == nil: // the session has ended
+		c.mu.Unlock()
+		return
+	case c.wsErr != nil: // there is nothing to take over any more
+		c.writing = false
+		c.giveUpLocked(c.wsErr)
+		return
 	}
+	c.mu.Unlock()
 	err := ws.write([]packet{upgradePacket})
 
 	c.mu.Lock()
@@ -155,8 +161,7 @@ func (c *Conn) takeOver() {
 			err = c.wsErr
 		}
 		c.writing = false
-		c.mu.Unlock()
-		c.giveUp(err)
+		c.giveUpLocked(err)
 		return
 	case c.wsErr != nil: // it was written into a WebSocket that had failed
 		err := c.wsErr
@@ -193,28 +198,26 @@ func (c *Conn) socketFailed(s socket, err error) {
 		c.mu.Unlock()
 		s.abort() // the write under way fails, or was made: takeOver decides
 	default:
-		c.mu.Unlock()
-		c.giveUp(err)
+		c.giveUpLocked(err)
 	}
 }
 
 // abortUpgrade gives the upgrade up from outside of it.
 func (c *Conn) abortUpgrade(err error) {
 	c.mu.Lock()
-	if c.phase == switching {
-		ws := c.ws
+	if c.phase == switching && c.ws != nil {
 		c.wsErr = err
+		ws := c.ws
 		c.mu.Unlock()
-		ws.abort()
+		ws.abort() // takeOver decides, as in socketFailed
 		return
 	}
-	c.mu.Unlock()
-	c.giveUp(err)
+	c.giveUpLocked(err)
 }
 
-// giveUp goes back to polling.
-func (c *Conn) giveUp(err error) {
-	c.mu.Lock()
+// giveUpLocked goes back to polling. It releases mu, but not before that is
+// done: the switch may be about to be made.
+func (c *Conn) giveUpLocked(err error) {
 	wanted := c.state == open
 	failed := c.state != closed && c.abandonLocked()
 	c.mu.Unlock()

@@ -301,6 +301,37 @@ func TestFault_U02_UpgradeTimeout(t *testing.T) {
 	}
 }
 
+// The WebSocket fails at the moment when polling comes to rest: the session
+// goes on over polling, or ends, but is never without both.
+func TestFault_U02_FailureAtTheSwitch(t *testing.T) {
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 2000 / scale {
+				w := &fuzzWire{data: []byte("4too early"), upgrade: true}
+				cfg, err := newConfig("http://server", &Options{Open: func(*Conn) Handler { return nobody{} }})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				c, err := dial(context.Background(), cfg, func(*config) (wire, error) { return w, nil })
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				c.Send(Text("x"))
+				select {
+				case <-c.done: // since the wire breaks
+				case <-time.After(20 * time.Second):
+					t.Error("the session is stuck")
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
 var (
 	release chan string
 	stop    chan struct{}

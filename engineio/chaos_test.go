@@ -91,8 +91,9 @@ type chaosClient struct {
 	got  ledger
 
 	mu      sync.Mutex
-	paused  bool
-	polling chan struct{} // closed when the poll loop has ended
+	paused  bool          // the poll loop is to end
+	resting bool          // it has ended
+	polling chan struct{} // closed when it has
 }
 
 func (c *chaosClient) url(extra string) string {
@@ -128,7 +129,7 @@ func (c *chaosClient) packet(p string) {
 
 // startPolling runs the poll loop until pause.
 func (c *chaosClient) startPolling() {
-	c.paused, c.polling = false, make(chan struct{})
+	c.paused, c.resting, c.polling = false, false, make(chan struct{})
 	go func() { // ends after the poll during which paused was set
 		defer close(c.polling)
 		for {
@@ -142,6 +143,7 @@ func (c *chaosClient) startPolling() {
 			}
 			c.mu.Lock()
 			stop := c.paused || c.got.err != nil
+			c.resting = stop
 			c.mu.Unlock()
 			if stop {
 				return
@@ -150,11 +152,29 @@ func (c *chaosClient) startPolling() {
 	}()
 }
 
-func (c *chaosClient) pause() {
+// pause brings the poll loop to rest while w stays whole. If w breaks, the
+// server has gone back to polling and may let the poll wait for ever: then
+// polling goes on, and pause reports false.
+func (c *chaosClient) pause(w *chaosSocket) bool {
 	c.mu.Lock()
 	c.paused = true
 	c.mu.Unlock()
-	<-c.polling
+	broken := w.watch()
+	select {
+	case <-c.polling:
+		if w.nc.SetReadDeadline(time.Now()); !<-broken {
+			w.nc.SetReadDeadline(time.Time{})
+			return true
+		}
+	case <-broken:
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.paused = false; c.resting {
+		<-c.polling
+		c.startPolling()
+	}
+	return false
 }
 
 // postSome sends the next messages over polling.
@@ -194,14 +214,12 @@ func (c *chaosClient) upgrade() (*chaosSocket, error) {
 		nc.Close()
 		return nil, nil
 	}
-	c.pause()
+	if !c.pause(w) {
+		nc.Close()
+		return nil, nil
+	}
 	if c.got.err != nil {
 		return nil, c.got.err
-	}
-	if w.broken() { // as a client would see it: an event came meanwhile
-		nc.Close()
-		c.startPolling()
-		return nil, nil
 	}
 	w.send("5")
 	return w, nil
@@ -241,12 +259,15 @@ func (w *chaosSocket) read() (string, error) {
 	}
 }
 
-// broken reports whether the connection has ended; nothing else can have come.
-func (w *chaosSocket) broken() bool {
-	w.nc.SetReadDeadline(time.Now().Add(time.Millisecond))
-	_, err := w.br.Peek(1)
-	w.nc.SetReadDeadline(time.Time{})
-	return err == nil || !isTimeout(err)
+// watch tells whether the connection ends before its read deadline; nothing
+// else can come before the switch.
+func (w *chaosSocket) watch() <-chan bool {
+	broken := make(chan bool, 1)
+	go func() { // ends with the connection, or at its deadline
+		_, err := w.br.Peek(1)
+		broken <- err == nil || !isTimeout(err)
+	}()
+	return broken
 }
 
 // runChaosSession plays one session to its end. It reports false when the

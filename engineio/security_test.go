@@ -305,8 +305,8 @@ func TestSec_S32_UnsolicitedPongs(t *testing.T) {
 		goroutines := runtime.NumGoroutine()
 		p.post(repeat("3", "\x1e", 100_000))
 		synctest.Wait()
-		if got := runtime.NumGoroutine(); got > goroutines {
-			t.Errorf("%d goroutines, %d before", got, goroutines)
+		if got := runtime.NumGoroutine(); got > goroutines+100 { // those of earlier tests may come and go
+			t.Errorf("%d goroutines, %d before 100,000 pongs", got, goroutines)
 		}
 		if got := r.srv.wheel.Len(); got != 1 {
 			t.Errorf("%d timers, want 1", got)

@@ -1,20 +1,49 @@
 package interop
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/siogo/sio/engineio"
 	"github.com/siogo/sio/interop/internal/node"
 	"github.com/siogo/sio/socketio"
 )
+
+// recoverable runs a server that recovers connections, until the end of the
+// test. Of the options of the connections, nil are the defaults.
+func recoverable(t *testing.T, engine *engineio.Options) (sio *socketio.Server, addr string) {
+	if engine == nil {
+		engine = &engineio.Options{}
+	}
+	sio = socketio.New(&socketio.Options{
+		// A client that waits for its own timeouts misses thousands of events.
+		Recovery: &socketio.Recovery{MaxMissedPackets: 10_000, MaxMissedBytes: 16 << 20},
+		Engine:   *engine,
+		Logger:   slog.New(slog.DiscardHandler),
+	})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hs := &http.Server{Handler: sio}
+	go hs.Serve(listener) // ended by hs.Close
+	t.Cleanup(func() {
+		if err := errors.Join(sio.Close(), hs.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return sio, listener.Addr().String()
+}
 
 // TestRecovery cuts the connection of the official client again and again: by a
 // reset that both sides notice, and so that only the client does. It must be
@@ -25,10 +54,7 @@ func TestRecovery(t *testing.T) {
 	for _, mode := range modes {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			sio := socketio.New(&socketio.Options{
-				Recovery: &socketio.Recovery{},
-				Logger:   slog.New(slog.DiscardHandler),
-			})
+			sio, addr := recoverable(t, nil)
 			wrongAuth := make(chan string, cuts+1)
 			sio.Use(func(_ context.Context, s *socketio.Socket) error {
 				if a := s.Handshake().Auth(); string(a.At(0)) != `{"token":"secret"}` {
@@ -36,18 +62,7 @@ func TestRecovery(t *testing.T) {
 				}
 				return nil
 			})
-			listener, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			hs := &http.Server{Handler: sio}
-			go hs.Serve(listener) // ended by hs.Close
-			t.Cleanup(func() {
-				if err := errors.Join(sio.Close(), hs.Close()); err != nil {
-					t.Error(err)
-				}
-			})
-			line := newLine(t, listener.Addr().String())
+			line := newLine(t, addr)
 			p := node.Start(t, scripts, "recovery.mjs", "http://"+line.addr(), mode)
 
 			var id string
@@ -115,102 +130,202 @@ func TestRecovery(t *testing.T) {
 	}
 }
 
-// A line carries connections to a server, until it is cut.
-type line struct {
-	listener net.Listener
-	running  sync.WaitGroup
+// TestRecoveryUnderFire lets 20 official clients have their lines cut 500 times
+// while 5,000 events are emitted to all of them: cleanly and half open, between
+// packets and in the middle of handshakes, events and what is replayed. The
+// events are emitted around the cuts, so that they find clients in every state.
+func TestRecoveryUnderFire(t *testing.T) {
+	const clients, cuts, perCut = 20, 25, 10
+	for _, mode := range []string{"websocket", "polling"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			sio, addr := recoverable(t, nil)
+			lines, args := make([]*line, clients), []string{mode}
+			for i := range lines {
+				lines[i] = newLine(t, addr)
+				args = append(args, "http://"+lines[i].addr())
+			}
+			p := node.Start(t, scripts, "recoveries.mjs", args...)
 
-	mu    sync.Mutex
-	pairs [][2]net.Conn // client, server
-	kept  []net.Conn    // ends at servers that do not know
-	down  bool
+			var mu sync.Mutex // keeps the numbers in the order of being emitted
+			next := 0
+			emit := func() {
+				for range perCut / 2 {
+					mu.Lock()
+					err := sio.Emit("n", next)
+					next++
+					mu.Unlock()
+					if err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			var cutting, running, begun sync.WaitGroup
+			begun.Add(clients)
+			connected := make([]chan struct{}, clients)
+			for i, l := range lines {
+				connected[i] = make(chan struct{}, 10*cuts) // reports are never waited with
+				random := rand.New(rand.NewPCG(uint64(i), 1))
+				cutting.Go(func() { // ends with the cuts, or when the reports do; the test waits for it
+					begun.Wait()
+					for n := 0; n < cuts; n++ {
+						if _, ok := <-connected[i]; !ok {
+							return
+						}
+						emit()
+						halfOpen := n%2 == 1
+						switch n % 6 {
+						case 0, 1:
+							l.cut(halfOpen)
+						case 2, 3: // in the middle of what is emitted next
+							l.cutAfter(1+random.IntN(60), halfOpen)
+						default: // and once more, while the client comes back
+							l.cut(halfOpen)
+							l.cutAfter(1+random.IntN(600), halfOpen)
+						}
+						emit()
+					}
+				})
+			}
+			running.Go(func() { // ends when they have
+				cutting.Wait()
+				for _, l := range lines {
+					l.cutAfter(0, false)
+				}
+				if err := sio.Emit("end"); err != nil {
+					t.Error(err)
+				}
+			})
+			received := make([][]int, clients)
+			reports, recovered := 0, 0
+			for ended := 0; ended < clients; {
+				var r struct {
+					Client    int
+					Connected string
+					Recovered bool
+					After     string
+					Numbers   []int
+				}
+				if err := p.Read(&r); err != nil {
+					t.Error(err)
+					break
+				}
+				if r.Connected == "" {
+					received[r.Client] = r.Numbers
+					ended++
+					continue
+				}
+				connected[r.Client] <- struct{}{}
+				switch {
+				case r.After == "": // for the first time
+					begun.Done()
+				case r.Recovered:
+					reports++
+					recovered++
+				default:
+					reports++
+					t.Logf("client %d was not recovered after %q", r.Client, r.After)
+				}
+			}
+			for _, c := range connected {
+				close(c)
+			}
+			running.Wait()
+
+			done, deliveries := 0, 0
+			for i, l := range lines {
+				done += l.count()
+				deliveries += len(received[i])
+				if lost, twice, late := compare(received[i], next); lost+twice+late > 0 {
+					t.Errorf("client %d: %d lost, %d came twice, %d out of order", i, lost, twice, late)
+				}
+			}
+			if done < clients*cuts || deliveries != clients*next || next != clients*cuts*perCut {
+				t.Errorf("%d cuts, %d deliveries of %d events: that is not what was to be tried", done, deliveries, next)
+			}
+			if recovered*100 < reports*99 {
+				t.Errorf("recovered %d times of %d", recovered, reports)
+			}
+			t.Logf("%d cuts, %d deliveries, recovered %d times of %d", done, deliveries, recovered, reports)
+		})
+	}
 }
 
-func newLine(t *testing.T, to string) *line {
-	l := &line{}
-	var err error
-	if l.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+// TestUpgradeCutAtItsEnd: when the WebSocket breaks after its probe was answered
+// and before the last poll was, the official client neither polls nor sends any
+// more, until its ping timeout. It is recovered then, and has lost nothing.
+func TestUpgradeCutAtItsEnd(t *testing.T) {
+	sio, addr := recoverable(t, &engineio.Options{PingInterval: 300 * time.Millisecond, PingTimeout: time.Second})
+	line := newLine(t, addr)
+	var once, noticed sync.Once
+	var upgrading atomic.Bool
+	broken := make(chan struct{})
+	line.inspect(func(data []byte) (cut bool) {
+		switch {
+		case bytes.HasPrefix(data, []byte("HTTP/1.1 101 ")):
+			upgrading.Store(true)
+		case bytes.Contains(data, []byte("\x81\x063probe")): // a frame of WebSocket
+			once.Do(func() { cut = true; close(broken) })
+		case upgrading.Load(): // the answer to a poll, which takes longer
+			select {
+			case <-broken:
+				noticed.Do(func() { time.Sleep(time.Second / 2) })
+			case <-t.Context().Done():
+			}
+		}
+		return cut
+	})
+	p := node.Start(t, scripts, "recoveries.mjs", "upgrade", "http://"+line.addr())
+	next := 0
+	emit := func() {
+		for range 10 {
+			if err := sio.Emit("n", next); err != nil {
+				t.Fatal(err)
+			}
+			next++
+		}
+	}
+	var r struct {
+		Connected, After string
+		Recovered        bool
+		Numbers          []int
+	}
+	if err := p.Read(&r); err != nil || r.Connected == "" {
+		t.Fatal(r, err)
+	}
+	emit()
+	if err := p.Read(&r); err != nil {
 		t.Fatal(err)
 	}
-	l.running.Go(func() { // ended by the clean-up, which waits for it
-		for {
-			client, err := l.listener.Accept()
-			if err != nil {
-				return
-			}
-			server, err := net.Dial("tcp", to)
-			if err != nil {
-				client.Close()
-				continue
-			}
-			l.mu.Lock()
-			down := l.down
-			if !down {
-				l.pairs = append(l.pairs, [2]net.Conn{client, server})
-			}
-			l.mu.Unlock()
-			if down {
-				client.Close()
-				server.Close()
-				continue
-			}
-			l.running.Go(func() { l.carry(server, client) })
-			l.running.Go(func() { l.carry(client, server) })
+	if !r.Recovered || line.count() != 1 || r.After != "ping timeout" {
+		t.Errorf("recovered: %v, after %q and %d cuts", r.Recovered, r.After, line.count())
+	}
+	emit()
+	if err := sio.Emit("end"); err != nil {
+		t.Fatal(err)
+	}
+	for len(r.Numbers) == 0 {
+		if err := p.Read(&r); err != nil {
+			t.Fatal(err)
 		}
-	})
-	t.Cleanup(func() {
-		l.listener.Close()
-		l.cut(false)
-		l.mu.Lock()
-		for _, c := range l.kept {
-			c.Close()
-		}
-		l.mu.Unlock()
-		l.running.Wait()
-	})
-	return l
-}
-
-func (l *line) addr() string { return l.listener.Addr().String() }
-
-// carry copies until one end is gone. It tells the other end, if that is not to
-// be kept in the dark.
-func (l *line) carry(dst, src net.Conn) {
-	io.Copy(dst, src)
-	l.mu.Lock()
-	kept := slices.Contains(l.kept, dst) || slices.Contains(l.kept, src)
-	l.mu.Unlock()
-	if !kept {
-		dst.Close()
-		src.Close()
+	}
+	if lost, twice, late := compare(r.Numbers, next); lost+twice+late > 0 {
+		t.Errorf("%d lost, %d came twice, %d out of order", lost, twice, late)
 	}
 }
 
-// cut resets all connections; with halfOpen, as far as the clients can see. For
-// a moment there are no new ones, so that a client that polls notices too.
-func (l *line) cut(halfOpen bool) {
-	defer func() {
-		time.Sleep(100 * time.Millisecond)
-		l.mu.Lock()
-		l.down = false
-		l.mu.Unlock()
-	}()
-	l.mu.Lock()
-	l.down = true
-	pairs := l.pairs
-	l.pairs = nil
-	if halfOpen {
-		for _, p := range pairs {
-			l.kept = append(l.kept, p[1])
+// compare says how a list differs from the numbers 0 to n-1.
+func compare(list []int, n int) (lost, twice, late int) {
+	seen, newest := make(map[int]bool), -1
+	for _, v := range list {
+		switch {
+		case seen[v]:
+			twice++
+		case v < newest:
+			late++
 		}
+		seen[v] = true
+		newest = max(newest, v)
 	}
-	l.mu.Unlock()
-	for _, p := range pairs {
-		p[0].(*net.TCPConn).SetLinger(0)
-		p[0].Close()
-		if !halfOpen {
-			p[1].(*net.TCPConn).SetLinger(0)
-			p[1].Close()
-		}
-	}
+	return n - len(seen), twice, late
 }

@@ -67,6 +67,7 @@ type wsConn struct {
 	parked   bool       // polled: nobody reads, because the session is paused
 	flushing bool       // somebody writes, or the poller will when it can
 	stalled  bool       // it is the poller, or the writer goroutine, which may wait
+	room     bool       // polled: it became writable since the write under way began
 	ending   bool       // the session has no use for it: say goodbye, then wait for the client's
 	gone     bool       // the reader has ended: close when nothing is being written
 	inflight []*Message // being written
@@ -129,10 +130,13 @@ const turnReads = 8
 func (c *wsConn) Ready(readable, writable bool) (again bool) {
 	s := c.s
 	s.mu.Lock()
-	if writable && c.stalled {
-		c.stalled, c.flushing = false, false
-		c.flushLocked()
-		s.mu.Lock()
+	if writable {
+		c.room = true // for a write under way, which may find the connection full no more
+		if c.stalled {
+			c.stalled, c.flushing = false, false
+			c.flushLocked()
+			s.mu.Lock()
+		}
 	}
 	switch {
 	case !readable || c.gone || c.parked:
@@ -441,6 +445,7 @@ func (c *wsConn) flushLocked() {
 		}
 		vec := vectors.Get().(*[batch][]byte)
 		bufs, want := c.vectorLocked(vec)
+		c.room = false
 		s.mu.Unlock()
 		n, err := c.conn.TryWrite(bufs)
 		clear(bufs)
@@ -451,7 +456,7 @@ func (c *wsConn) flushLocked() {
 			c.brokenLocked(err)
 			return
 		}
-		if n < want {
+		if n < want && !c.room { // the poller tells of room once, and may have done so
 			c.startWriterLocked()
 			return
 		}

@@ -50,12 +50,8 @@ func newConfig(rawURL string, o *Options) (*config, error) {
 		return nil, errors.New("eioclient: Options.Open is required: it makes the session's Handler")
 	}
 	c := &config{Options: *o}
-	if err := c.check(); err != nil {
-		return nil, fmt.Errorf("eioclient: Options.%w", err)
-	}
-	var err error
-	if c.platform, err = o.platform(); err != nil {
-		return nil, fmt.Errorf("eioclient: Options.%w", err)
+	if err := c.validate(); err != nil {
+		return nil, err
 	}
 	if err := c.setURL(rawURL); err != nil {
 		return nil, fmt.Errorf("eioclient: %w", err)
@@ -81,6 +77,23 @@ func newConfig(rawURL string, o *Options) (*config, error) {
 		c.hooks = *c.Hooks
 	}
 	return c, nil
+}
+
+// Validate reports the first field that makes no sense, by its name. Open is not
+// looked at: the layer above sets it.
+func (o *Options) Validate() error {
+	c := &config{Options: *o}
+	return c.validate()
+}
+
+func (c *config) validate() (err error) {
+	if err = c.check(); err == nil {
+		c.platform, err = c.Options.platform()
+	}
+	if err != nil {
+		return fmt.Errorf("eioclient: Options.%w", err)
+	}
+	return nil
 }
 
 // check checks the options; its errors begin with the field's name.

@@ -39,7 +39,7 @@ var imports = map[string][]string{
 
 	// Clients.
 	"engineio/eioclient": {"engineio/eioparser", "internal/..."},
-	"socketio/sioclient": {"engineio/eioclient", "socketio/sioparser", "socketio/event", "internal/..."},
+	"socketio/sioclient": {"engineio/eioclient", "engineio/eioparser", "socketio/sioparser", "socketio/event", "socketio/internal/mailbox"},
 
 	// Both sides: test kits, programs.
 	"socketio/siotest":                {"engineio/...", "socketio/...", "internal/..."},

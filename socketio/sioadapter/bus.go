@@ -1,6 +1,9 @@
 package sioadapter
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // A Bus carries messages between the nodes of a cluster: what a broker, or a
 // mesh of connections, has to offer for a [Cluster] to stand on.
@@ -26,7 +29,8 @@ type Link interface {
 
 // Outgoing is a message on its way to a Link.
 type Outgoing struct {
-	Message *Message // immutable
+	Message *Message  // immutable
+	Posted  time.Time // when it was queued
 	Err     error
 }
 
@@ -42,8 +46,16 @@ type Receiver interface {
 	// Malformed counts something that came and is no message.
 	Malformed(err error)
 
+	// Disconnected says that messages from other nodes do not come any more,
+	// and why. Interrupted follows when they do again.
+	Disconnected(err error)
+
 	// Interrupted says that messages from other nodes may have been lost,
 	// since the connection was; err is why. It is called when messages can
 	// come again.
 	Interrupted(err error)
+
+	// Blocked says that Publish waits, and why: the bus cannot be reached, or
+	// takes nothing. The end of Publish ends it.
+	Blocked(err error)
 }

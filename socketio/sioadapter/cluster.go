@@ -60,10 +60,10 @@ type ClusterOptions struct {
 	// being served. Further ones are dropped. Zero means 10,000.
 	MaxAsked int
 
-	// Unnumbered keeps messages from being counted. It is for buses that do not
-	// carry every message to every node. Losses are noticed then only if the
-	// bus reports them.
-	Unnumbered bool
+	// Unnumbered reports which messages are not to be counted. It is for buses
+	// that do not carry every message to every node. Losses of these are
+	// noticed only if the bus reports them. Nil means that all are counted.
+	Unnumbered func(m *Message) bool
 
 	// CloseTimeout is how long Close waits for the bus to take what is queued.
 	// Zero means 1s.
@@ -145,7 +145,9 @@ type Cluster struct {
 	nodes    nodes
 	requests map[string]request   // of this node, by their ids
 	asked    map[*asking]struct{} // of other nodes
-	health   Health               // what is counted of it
+	health   Health               // what is counted of it, and the state of publishing
+	deaf     error                // why no messages come from other nodes; nil: they do
+	deafAt   time.Time            // since when
 	beat     *time.Timer          // the next heartbeat; nil: none
 	sweep    *time.Timer          // when a node may have to be taken for dead; nil: none is alive
 	sweepAt  time.Time

@@ -409,7 +409,7 @@ func TestFault_C01_BusIsDown(t *testing.T) {
 		if h := a.Health(); !errors.Is(h.Err, down) || h.Failed != 5 {
 			t.Errorf("%+v", h)
 		}
-		if got := a.heard(); len(got) == 0 || got[0][:14] != "publish failed" {
+		if got := a.heard(); len(got) < 2 || got[0] != "bus disconnected" || got[1][:14] != "publish failed" {
 			t.Errorf("events %q", got)
 		}
 		time.Sleep(3 * time.Second)
@@ -782,7 +782,9 @@ func (r *reference) Receive(m *Message) {
 }
 
 func (r *reference) Malformed(err error) { panic(err) }
+func (r *reference) Disconnected(error)  {}
 func (r *reference) Interrupted(error)   {}
+func (r *reference) Blocked(error)       {}
 
 func (r *reference) heard() []string {
 	r.mu.Lock()

@@ -23,10 +23,11 @@ const (
 	EventOverflowEnded                      // there is room in the queue again; Count were dropped
 	EventPublishFailed                      // the bus did not take Count messages
 	EventInterrupted                        // the connection to the bus was lost, and is there again
+	EventDisconnected                       // the connection to the bus was lost; EventInterrupted follows
 )
 
 var eventNames = [...]string{"", "node joined", "node left", "node lost", "messages lost", "duplicate message", "malformed message",
-	"queue overflow", "queue overflow ended", "publish failed", "bus interrupted"}
+	"queue overflow", "queue overflow ended", "publish failed", "bus interrupted", "bus disconnected"}
 
 // String returns the kind in words, for example "node lost".
 func (k EventKind) String() string {
@@ -56,6 +57,7 @@ var eventLevels = map[EventKind]slog.Level{
 	EventOverflowEnded: slog.LevelWarn,
 	EventPublishFailed: slog.LevelError,
 	EventInterrupted:   slog.LevelWarn,
+	EventDisconnected:  slog.LevelError,
 }
 
 // event logs e and tells who wants to know. No lock is held.
@@ -92,7 +94,7 @@ type Health struct {
 	Node  string       // name of this node
 	Nodes []NodeHealth // the others that are alive, by name; none without heartbeats
 
-	Err   error     // why the bus did not take the last message; nil: it did
+	Err   error     // why messages do not go out, or none come in; nil: they do
 	Since time.Time // when Err was last set or cleared
 
 	Queued      int // messages that wait for the bus
@@ -121,6 +123,14 @@ func (c *Cluster) Health() Health {
 	defer c.mu.Unlock()
 	h := c.health
 	h.Node = c.node
+	switch {
+	case c.deaf != nil && h.Err == nil:
+		h.Err, h.Since = c.deaf, c.deafAt
+	case c.deaf != nil && c.deafAt.Before(h.Since):
+		h.Since = c.deafAt
+	case c.deaf == nil && h.Err == nil && h.Since.Before(c.deafAt):
+		h.Since = c.deafAt
+	}
 	h.Queued, h.QueuedBytes = len(c.queue.waiting), c.queue.bytes
 	if c.heartbeats() {
 		for name, n := range c.nodes.byName {

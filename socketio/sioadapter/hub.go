@@ -67,16 +67,19 @@ func (h *Hub) Heal() {
 	h.mu.Unlock()
 }
 
-// Fail makes publishing fail with err, until it is called with nil. Then nodes
-// are told that they were interrupted.
+// Fail makes publishing fail with err, until it is called with nil. Nodes are
+// told that they are disconnected, and then that they were interrupted.
 func (h *Hub) Fail(err error) {
 	h.mu.Lock()
 	was := h.down
 	h.down = err
 	nodes := slices.Clone(h.nodes)
 	h.mu.Unlock()
-	if err == nil && was != nil {
-		for _, l := range nodes {
+	for _, l := range nodes {
+		switch {
+		case err != nil && was == nil:
+			l.to.Disconnected(err)
+		case err == nil && was != nil:
 			l.to.Interrupted(was)
 		}
 	}

@@ -32,10 +32,7 @@ type jsonCodec struct{ framed bool }
 const framedMark = 1
 
 func (c jsonCodec) Append(dst []byte, m *Message) ([]byte, error) {
-	attachments := m.Answer.Attachments()
-	if m.Packet != nil {
-		attachments = m.Packet.Args.Attachments()
-	}
+	m, attachments := inJSON(m)
 	if len(attachments) > 0 {
 		if !c.framed {
 			return dst, ErrBinary
@@ -49,6 +46,31 @@ func (c jsonCodec) Append(dst []byte, m *Message) ([]byte, error) {
 			dst = append(dst, b...)
 		}
 	}
+	return appendText(dst, m), nil
+}
+
+// inJSON returns m with its arguments in the form of JSON, in which bytes are
+// attachments, and these.
+func inJSON(m *Message) (*Message, [][]byte) {
+	if m.Answer.Binary() || m.Packet != nil && m.Packet.Args.Binary() {
+		converted := *m
+		converted.Answer = m.Answer.For(jsonParser)
+		if m.Packet != nil {
+			converted.Packet = &Packet{Args: m.Packet.Args.For(jsonParser)}
+		}
+		m = &converted
+	}
+	if m.Packet != nil {
+		return m, m.Packet.Args.Attachments()
+	}
+	return m, m.Answer.Attachments()
+}
+
+var jsonParser = sioparser.JSON(nil)
+
+// appendText appends m, whose arguments have the form of JSON, with
+// placeholders for attachments.
+func appendText(dst []byte, m *Message) []byte {
 	dst = append(dst, `{"uid":`...)
 	dst = appendString(dst, m.From)
 	dst = append(dst, `,"nsp":`...)
@@ -65,11 +87,11 @@ func (c jsonCodec) Append(dst []byte, m *Message) ([]byte, error) {
 	}
 	switch m.Type {
 	case MessageHello, MessageHeartbeat, MessageGoodbye:
-		return append(dst, '}'), nil
+		return append(dst, '}')
 	}
 	dst = append(dst, `,"data":{`...)
 	dst = appendData(dst, m)
-	return append(dst, '}', '}'), nil
+	return append(dst, '}', '}')
 }
 
 // appendData appends the members of the data of m.
@@ -220,6 +242,11 @@ func (c jsonCodec) Decode(b []byte) (*Message, error) {
 			return nil, err
 		}
 	}
+	return decodeText(b, attachments)
+}
+
+// decodeText decodes what appendText writes.
+func decodeText(b []byte, attachments [][]byte) (*Message, error) {
 	var w wireMessage
 	if err := json.Unmarshal(b, &w); err != nil {
 		return nil, malformed("%v", err)

@@ -107,6 +107,32 @@ func TestMessagesAsJSON(t *testing.T) {
 	}
 }
 
+// The same messages as MessagePack: they are maps, and none begins as JSON does.
+func TestMessagesAsMsgPack(t *testing.T) {
+	for _, tt := range messageCases {
+		b, err := MsgPack.Append(nil, &tt.want)
+		if err != nil || b[0]&0xf0 != 0x80 {
+			t.Errorf("%s: got % x, %v", tt.name, b, err)
+		}
+		m, err := MsgPack.Decode(b)
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		} else if got, want := flat(m), flat(&tt.want); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got\n%+v, want\n%+v", tt.name, got, want)
+		}
+		for i := range b {
+			if _, err := MsgPack.Decode(b[:i]); !errors.Is(err, ErrMessage) {
+				t.Fatalf("%s cut off after %d bytes: %v", tt.name, i, err)
+			}
+		}
+	}
+	// As @msgpack/msgpack writes it: {"uid":"a1","nsp":"/","type":12,"data":{"requestId":"r","packet":<01 02>}}.
+	m, err := MsgPack.Decode([]byte("\x84\xa3uid\xa2a1\xa3nsp\xa1/\xa4type\x0c\xa4data\x82\xa9requestId\xa1r\xa6packet\xc4\x02\x01\x02"))
+	if err != nil || m.Type != MessageClientAnswer || m.From != "a1" || m.Request != "r" || string(m.Answer.Attachments()[0]) != "\x01\x02" {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
 // What nodes of the reference, and emitters, may write otherwise than we do.
 func TestOtherFormsOfJSON(t *testing.T) {
 	for _, tt := range []struct {
@@ -137,6 +163,23 @@ func TestAttachmentsOfMessages(t *testing.T) {
 		{Type: MessageServerEvent, From: "a", Namespace: "/", Packet: packet(`["e",{"_placeholder":true,"num":0}]`, blobs[:1]...)},
 		{Type: MessageClientAnswer, From: "a", Namespace: "/", Request: "r", Answer: args(`[{"_placeholder":true,"num":0}]`, blobs[:1]...)},
 	} {
+		for _, form := range []sioparser.Parser{sioparser.JSON(nil), sioparser.MsgPack()} {
+			of := *m
+			of.Answer = m.Answer.For(form)
+			if m.Packet != nil {
+				of.Packet = &Packet{Args: m.Packet.Args.For(form)}
+			}
+			for _, c := range []Codec{Framed, MsgPack} {
+				b, err := c.Append([]byte("before"), &of)
+				if err != nil {
+					t.Fatal(m.Type, err)
+				}
+				got, err := c.Decode(b[len("before"):])
+				if err != nil || !reflect.DeepEqual(flat(got), flat(m)) {
+					t.Errorf("%v in %T, from %T: got\n%+v, %v, want\n%+v", m.Type, c, form, got, err, m)
+				}
+			}
+		}
 		if _, err := JSON.Append(nil, m); !errors.Is(err, ErrBinary) {
 			t.Errorf("%v as JSON: %v, want ErrBinary", m.Type, err)
 		}

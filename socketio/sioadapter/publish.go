@@ -48,7 +48,7 @@ func (c *Cluster) postLocked(m *Message, size int) (overflow bool, err error) {
 	}
 	q := &c.queue
 	m.From, m.Namespace = c.node, c.name
-	if !c.options.Unnumbered && (m.To == "" || c.nodes.known(m.To)) {
+	if (c.options.Unnumbered == nil || !c.options.Unnumbered(m)) && (m.To == "" || c.nodes.known(m.To)) {
 		q.numbers[m.To]++
 		m.Seq = q.numbers[m.To]
 	}
@@ -58,11 +58,12 @@ func (c *Cluster) postLocked(m *Message, size int) (overflow bool, err error) {
 		c.health.Dropped++
 		return q.dropping == 1, ErrBusFull
 	}
-	q.waiting = append(q.waiting, Outgoing{Message: m})
+	now := time.Now()
+	q.waiting = append(q.waiting, Outgoing{Message: m, Posted: now})
 	q.sizes = append(q.sizes, size)
 	q.bytes += size
 	if m.To == "" {
-		q.posted = time.Now()
+		q.posted = now
 	}
 	if !q.publishing {
 		q.publishing = true
@@ -122,17 +123,20 @@ func (c *Cluster) publishedLocked(batch []Outgoing) (events []ClusterEvent) {
 	if failed > 0 {
 		events = append(events, ClusterEvent{Kind: EventPublishFailed, Count: failed, Err: err})
 	}
-	if last := batch[len(batch)-1].Err; (last == nil) != (h.Err == nil) {
-		h.Since = time.Now()
-		h.Err = last
-	} else if last != nil {
-		h.Err = last
-	}
+	c.publishStateLocked(batch[len(batch)-1].Err)
 	if q := &c.queue; q.dropping > 0 && len(q.waiting) <= c.options.MaxQueue/2 && q.bytes <= c.options.MaxQueueBytes/2 {
 		events = append(events, ClusterEvent{Kind: EventOverflowEnded, Count: q.dropping})
 		q.dropping = 0
 	}
 	return events
+}
+
+// publishStateLocked takes note of why the bus does not take messages, or nil.
+func (c *Cluster) publishStateLocked(err error) {
+	if h := &c.health; (err == nil) != (h.Err == nil) {
+		h.Since = time.Now()
+	}
+	c.health.Err = err
 }
 
 // heartbeat is called by a timer. It tells the others that this node is alive

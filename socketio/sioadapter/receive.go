@@ -13,13 +13,37 @@ type receiver struct{ c *Cluster }
 
 func (r receiver) Malformed(err error) { r.c.malformed(err) }
 
+func (r receiver) Disconnected(err error) {
+	c := r.c
+	c.mu.Lock()
+	first := c.deaf == nil
+	c.deaf = err
+	if first {
+		c.deafAt = time.Now()
+	}
+	c.mu.Unlock()
+	if first {
+		c.event(ClusterEvent{Kind: EventDisconnected, Err: err})
+	}
+}
+
+func (r receiver) Blocked(err error) {
+	c := r.c
+	c.mu.Lock()
+	c.publishStateLocked(err)
+	c.mu.Unlock()
+}
+
 // Interrupted makes the nodes find each other again. What was lost shows in the
 // numbers of the messages to come, for nodes that count theirs.
 func (r receiver) Interrupted(err error) {
 	c := r.c
 	c.mu.Lock()
 	c.health.Interruptions++
-	uncounted := c.options.Unnumbered
+	if c.deaf != nil {
+		c.deaf, c.deafAt = nil, time.Now()
+	}
+	uncounted := c.options.Unnumbered != nil
 	for _, n := range c.nodes.byName {
 		uncounted = uncounted || n.state == nodeAlive && n.toAll == 0
 	}

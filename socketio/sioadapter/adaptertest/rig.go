@@ -205,7 +205,8 @@ func (n *node) all() []*socket {
 }
 
 func (n *node) Deliver(p *sioadapter.Packet, f sioadapter.Flags, to []sioadapter.Member) {
-	d := delivery{text: string(p.Args.Raw()), args: p.Args.Clone(), offset: p.Offset, flags: f}
+	args := p.Args.For(n.Parser()) // what comes from another node may have another form
+	d := delivery{text: string(args.Raw()), args: args.Clone(), offset: p.Offset, flags: f}
 	for _, m := range to {
 		m.(*socket).take(d)
 	}

@@ -3,7 +3,7 @@
 #
 # The steps are in scripts/test; `make fuzz FUZZTIME=1m` runs one of them with another setting.
 
-.PHONY: help run test test-fast lint bench fuzz interop deps clean
+.PHONY: help run test test-fast lint bench fuzz interop cluster deps clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -29,7 +29,10 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 interop: ## the tests against the real JavaScript clients
 	scripts/test interop
 
-deps: ## install what the tests need: npm packages, Chromium, nginx, HAProxy, linters
+cluster: ## the tests of the Redis adapters, over a real redis-server
+	scripts/test cluster
+
+deps: ## install what the tests need: npm packages, Chromium, nginx, HAProxy, Redis, linters
 	scripts/test deps
 
 clean: ## remove what the build and the tests left behind

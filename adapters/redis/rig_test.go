@@ -1,0 +1,117 @@
+package redisadapter
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/redis/rueidis"
+	"github.com/siogo/sio/internal/redisserver"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func startRedis(t testing.TB) *redisserver.Server { return redisserver.Start(t) }
+
+// dial returns a client of a server, which is closed at the end of the test.
+func dial(t testing.TB, addr string) Conn {
+	conn, _ := dialThrough(t, addr, &line{})
+	return conn
+}
+
+// dialThrough returns a client whose connections go through a line.
+func dialThrough(t testing.TB, addr string, l *line) (Conn, *line) {
+	t.Helper()
+	conn, err := rueidis.NewClient(rueidis.ClientOption{
+		InitAddress:       []string{addr},
+		ForceSingleClient: true,
+		DialCtxFn:         l.dial,
+		// Many clients are made in tests; their buffers need not be large.
+		ReadBufferEachConn: 32 << 10, WriteBufferEachConn: 32 << 10, RingScaleEachConn: 8,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	return conn, l
+}
+
+// line is the network between a client and Redis. It can be cut, so that
+// nothing arrives any more on either side, and nobody is told.
+type line struct {
+	mu    sync.Mutex
+	isCut bool
+	conns map[net.Conn]struct{}
+}
+
+func (l *line) dial(ctx context.Context, addr string, d *net.Dialer, _ *tls.Config) (net.Conn, error) {
+	c, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conns == nil {
+		l.conns = make(map[net.Conn]struct{})
+	}
+	l.conns[c] = struct{}{}
+	return &lineConn{Conn: c, line: l}, nil
+}
+
+// cut loses all bytes from now on.
+func (l *line) cut() {
+	l.mu.Lock()
+	l.isCut = true
+	l.mu.Unlock()
+}
+
+// heal makes new connections work; those that were cut end.
+func (l *line) heal() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.isCut = false
+	for c := range l.conns {
+		c.Close()
+	}
+	clear(l.conns)
+}
+
+func (l *line) cutNow() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.isCut
+}
+
+type lineConn struct {
+	net.Conn
+	line   *line
+	closed atomic.Bool
+}
+
+func (c *lineConn) Read(b []byte) (int, error) {
+	for {
+		n, err := c.Conn.Read(b)
+		if err != nil || !c.line.cutNow() {
+			return n, err
+		}
+	}
+}
+
+func (c *lineConn) Write(b []byte) (int, error) {
+	if c.line.cutNow() && !c.closed.Load() {
+		return len(b), nil
+	}
+	return c.Conn.Write(b)
+}
+
+func (c *lineConn) Close() error {
+	c.closed.Store(true)
+	c.line.mu.Lock()
+	delete(c.line.conns, c.Conn)
+	c.line.mu.Unlock()
+	return c.Conn.Close()
+}

@@ -125,6 +125,11 @@ func (e *TooLargeError) Error() string {
 // cap. The messages were not sent; [Conn.Wait] waits for room.
 var ErrQueueFull = errors.New("eioclient: outbound queue is full")
 
+// ErrRevision is the cause of a [HandshakeError] when revision 4 was asked for
+// and the server answers in revision 3, as those of Socket.IO 2.x do. It shows
+// over polling only: over WebSocket, the handshakes look alike.
+var ErrRevision = errors.New("eioclient: the server speaks revision 3 of the protocol, that of Socket.IO 2.x: see Options.Revision")
+
 // Causes in a [CloseError] or a hook.
 var (
 	errPingTimeout    = errors.New("nothing was heard from the server for longer than it announced")

@@ -581,3 +581,19 @@ func TestServerCloses(t *testing.T) {
 		}
 	})
 }
+
+// A server of revision 3 answers in its own form, whatever it is asked.
+func TestServerOfAnotherRevision(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := hostile(t, func(w http.ResponseWriter, req *http.Request) {
+			io.WriteString(w, `76:0{"sid":"secret","upgrades":["websocket"],"pingInterval":1000,"pingTimeout":1}2:40`)
+		})
+		if err := r.refused(Options{}); !errors.Is(err, ErrRevision) {
+			t.Errorf("revision 4: %v", err)
+		}
+		r = hostile(t, func(w http.ResponseWriter, req *http.Request) { io.WriteString(w, "4:oops") })
+		if err := r.refused(Options{}); errors.Is(err, ErrRevision) {
+			t.Errorf("what is no handshake: %v", err)
+		}
+	})
+}

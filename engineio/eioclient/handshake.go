@@ -188,12 +188,24 @@ func openPolling(ctx context.Context, cfg *config, w wire) (opened, error) {
 	if err == nil && first.Type != eioparser.Open {
 		err = fmt.Errorf("expected an open packet, got one of type %v", first.Type)
 	}
+	if err != nil && cfg.Revision != eioparser.V3 && a.isRevision3() {
+		return opened{}, ErrRevision
+	}
 	if err != nil {
 		// Whatever answers here, it is no Engine.IO server; let it speak.
 		return opened{}, fmt.Errorf("%w: %w", err, newStatusError(a.status, a.location, a.body))
 	}
 	h, err := parseHandshake(first.Data)
 	return opened{handshake: h, packets: rest(a.packets(cfg.Revision))}, err
+}
+
+// isRevision3 reports whether the answer is a handshake of a server that speaks
+// revision 3, whatever it was asked for: those do not look at the query.
+func (a answer) isRevision3() bool {
+	for p, err := range a.packets(eioparser.V3) {
+		return err == nil && p.Type == eioparser.Open
+	}
+	return false
 }
 
 func openWebSocket(ctx context.Context, cfg *config, w wire) (opened, error) {

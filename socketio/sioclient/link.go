@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/siogo/sio/engineio/eioclient"
 	"github.com/siogo/sio/socketio/event"
@@ -27,6 +28,7 @@ type link struct {
 	joined     bool            // a namespace was joined over it
 	inRoot     bool            // a server of the generation 2.x has put the client into "/"
 	unanswered map[string]bool // namespaces that the server was asked for and has not answered
+	left       map[string]time.Time
 }
 
 func newLink(m *manager, c *eioclient.Conn) *link {
@@ -36,6 +38,7 @@ func newLink(m *manager, c *eioclient.Conn) *link {
 		decoder:    m.cfg.Parser.NewDecoder(&m.cfg.limits),
 		closed:     make(chan struct{}),
 		unanswered: make(map[string]bool),
+		left:       make(map[string]time.Time),
 	}
 }
 
@@ -170,7 +173,26 @@ func (l *link) leaveLocked(name string) {
 	frame, _, err := l.m.cfg.Parser.AppendPacket(nil, sioparser.Header{Type: sioparser.Disconnect, Namespace: name}, "")
 	if err == nil {
 		_ = l.conn.Send(eioclient.Message{Data: frame, Binary: l.m.cfg.Parser.Binary()}) // it fails when the server has gone
+		l.left[name] = time.Now()
 	}
+}
+
+// settling is how long after it was left a namespace is not asked for again over
+// the same connection. The reference takes a CONNECT packet that it reads
+// together with the DISCONNECT packet before it for a violation.
+const settling = 100 * time.Millisecond
+
+// settlingLocked returns how long to wait before asking for a namespace.
+func (l *link) settlingLocked(name string) time.Duration {
+	at, ok := l.left[name]
+	if !ok {
+		return 0
+	}
+	d := settling - time.Since(at)
+	if d <= 0 {
+		delete(l.left, name)
+	}
+	return d
 }
 
 // connectError handles the refusal of a namespace.
@@ -204,7 +226,7 @@ func newConnectError(namespace string, payload event.Args) *ConnectError {
 		e.Message = text
 	case payload.Decode(&object) == nil && object.Message != "":
 		e.Message, e.Code = object.Message, object.Code
-		if len(object.Data) > 0 {
+		if len(object.Data) > 0 && string(object.Data) != "null" { // what MessagePack makes of undefined
 			e.Data = append(json.RawMessage(nil), object.Data...)
 		}
 	default:

@@ -180,10 +180,13 @@ func (m *manager) dial(ctx context.Context) (*link, error) {
 		return l
 	}
 	_, err = eioclient.Dial(ctx, origin, o)
-	if err != nil && l == nil {
-		return nil, err
+	switch {
+	case l != nil:
+		return l, nil
+	case errors.Is(err, eioclient.ErrRevision):
+		err = fmt.Errorf("sioclient: the server is of the generation 2.x, see Options.V2: %w", err)
 	}
-	return l, nil
+	return nil, err
 }
 
 // handshakeAuth returns what the auth object of "/" adds to the query of the

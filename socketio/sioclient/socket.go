@@ -311,6 +311,10 @@ func (s *Socket) joinLocked(l *link) {
 	m := s.m
 	s.attemptLocked()
 	s.stopLocked()
+	if d := l.settlingLocked(s.namespace); d > 0 {
+		s.joinLaterLocked(d)
+		return
+	}
 	s.phase, s.link = joining, l
 	s.round++
 	round := s.round
@@ -384,6 +388,12 @@ func (s *Socket) authFailedLocked(err error) {
 	s.phase = waiting
 	d := b.delay(s.failures)
 	s.setLocked(State{Kind: Disconnected, Err: err, Attempt: s.attempt, Retry: d})
+	s.joinLaterLocked(d)
+}
+
+// joinLaterLocked makes a socket that waits join after d, if there is a
+// connection then.
+func (s *Socket) joinLaterLocked(d time.Duration) {
 	round := s.round
 	s.timer = time.AfterFunc(d, func() {
 		s.m.mu.Lock()

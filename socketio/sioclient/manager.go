@@ -17,9 +17,10 @@ import (
 // one.
 //
 // Goroutines: the loop makes the attempts and waits for the end of each
-// connection; it exists while a socket wants to be connected, running counts it,
-// and whoever closes the last socket waits for it. All others belong to a
-// socket, which counts them.
+// connection; it exists while a socket wants to be connected. Others wait until
+// nothing of a connection that has ended runs. running counts them, and whoever
+// closes the last socket waits for them. All others belong to a socket, which
+// counts them.
 //
 // mu guards the block under it and that of all its sockets. While it is held,
 // nothing is called but methods that touch memory only: of the mailboxes, and
@@ -102,6 +103,9 @@ func (m *manager) loop() {
 		if l != nil {
 			unwanted = m.attend(l)
 			err = &DisconnectError{Reason: Reason(l.err.Reason), Err: l.err}
+			// Ends when nothing of the connection runs any more, its farewell to
+			// the server included, within a second or so; Close waits for it.
+			m.running.Go(func() { _ = l.conn.Close() }) // it has ended: this only waits
 		}
 		cancel()
 

@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/siogo/sio/engineio"
 	"github.com/siogo/sio/engineio/eioclient"
 	"github.com/siogo/sio/internal/memnet"
 	"github.com/siogo/sio/socketio"
@@ -30,13 +31,13 @@ type rig struct {
 
 	mu      sync.Mutex
 	handler http.Handler // nil: connections are refused
-	conns   map[net.Conn]bool
+	conns   map[*tracked]bool
 }
 
 // newRig serves a handler until the end of the test. One with a method Close is
 // closed then.
 func newRig(t testing.TB, h http.Handler) *rig {
-	r := &rig{t: t, listener: memnet.Listen(), conns: make(map[net.Conn]bool)}
+	r := &rig{t: t, listener: memnet.Listen(), conns: make(map[*tracked]bool)}
 	r.serve(h)
 	hs := &http.Server{Handler: r}
 	r.stopped.Go(func() { hs.Serve(r.listener) }) // ended and awaited by the cleanup
@@ -83,37 +84,105 @@ func (r *rig) dialContext(ctx context.Context, network, addr string) (net.Conn, 
 	if err != nil {
 		return nil, err
 	}
-	c := &tracked{nc, r}
+	c := &tracked{r: r, now: nc, where: nc.LocalAddr()}
 	r.mu.Lock()
 	r.conns[c] = true
 	r.mu.Unlock()
 	return c, nil
 }
 
-// A tracked connection can be cut.
+// A tracked connection can be cut, and swallowed by a black hole.
 type tracked struct {
-	net.Conn
 	r *rig
+
+	mu    sync.Mutex
+	now   net.Conn // the connection, or the end of a pipe that leads nowhere
+	lost  net.Conn // the connection that fell into the hole; the server still has its end
+	where net.Addr
 }
+
+func (c *tracked) conn() net.Conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// io repeats what was under way when the connection fell into the hole.
+func (c *tracked) io(f func(net.Conn, []byte) (int, error), b []byte) (int, error) {
+	for {
+		nc := c.conn()
+		n, err := f(nc, b)
+		if err == nil || nc == c.conn() {
+			return n, err
+		}
+	}
+}
+
+func (c *tracked) Read(b []byte) (int, error)         { return c.io(net.Conn.Read, b) }
+func (c *tracked) Write(b []byte) (int, error)        { return c.io(net.Conn.Write, b) }
+func (c *tracked) SetDeadline(t time.Time) error      { return c.conn().SetDeadline(t) }
+func (c *tracked) SetReadDeadline(t time.Time) error  { return c.conn().SetReadDeadline(t) }
+func (c *tracked) SetWriteDeadline(t time.Time) error { return c.conn().SetWriteDeadline(t) }
+func (c *tracked) LocalAddr() net.Addr                { return c.where }
+func (c *tracked) RemoteAddr() net.Addr               { return c.where }
 
 func (c *tracked) Close() error {
 	c.r.mu.Lock()
 	delete(c.r.conns, c)
 	c.r.mu.Unlock()
-	return c.Conn.Close()
+	return c.conn().Close()
+}
+
+// swallow leads the connection into a black hole: the server notices nothing,
+// and gets nothing any more.
+func (c *tracked) swallow() {
+	c.r.mu.Lock()
+	delete(c.r.conns, c)
+	c.r.mu.Unlock()
+	nowhere, _ := net.Pipe()
+	c.mu.Lock()
+	c.now, c.lost = nowhere, c.now
+	c.mu.Unlock()
+	c.lost.SetDeadline(time.Unix(1, 0)) // what waits to be read or written now waits for ever
+	c.r.t.Cleanup(func() { c.lost.Close() })
 }
 
 // cut breaks all connections there are.
 func (r *rig) cut() {
-	r.mu.Lock()
-	var all []net.Conn
-	for c := range r.conns {
-		all = append(all, c)
-	}
-	r.mu.Unlock()
-	for _, c := range all {
+	for _, c := range r.all() {
 		c.Close()
 	}
+}
+
+// lose breaks the connection of a socket: between two polls, there may be none to
+// cut.
+func (r *rig) lose(s *Socket) {
+	for n := s.seen(); s.seen() == n; time.Sleep(time.Millisecond) {
+		r.cut()
+	}
+}
+
+// seen returns how many states there were.
+func (s *Socket) seen() uint64 {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	return s.states.next()
+}
+
+// swallow leads all connections there are into a black hole.
+func (r *rig) swallow() {
+	for _, c := range r.all() {
+		c.swallow()
+	}
+}
+
+func (r *rig) all() (list []*tracked) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for c := range r.conns {
+		list = append(list, c)
+	}
+	return list
 }
 
 // options completes those of a test.
@@ -199,3 +268,64 @@ var ways = []struct {
 	{"websocket", Options{Transports: []string{eioclient.WebSocket}}},
 	{"upgrade", Options{}},
 }
+
+// A script is a server that says what a test wants: it answers each message,
+// "" being the begin of a session, with what reply returns.
+func script(t testing.TB, reply func(s *engineio.Session, message string)) http.Handler {
+	srv, err := engineio.New(&engineio.Options{
+		Logger: slog.New(slog.DiscardHandler),
+		Open: func(s *engineio.Session) engineio.Handler {
+			reply(s, "")
+			return scripted{s, reply}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return prefix{srv}
+}
+
+type scripted struct {
+	s     *engineio.Session
+	reply func(s *engineio.Session, message string)
+}
+
+func (p scripted) Message(data []byte, _ bool) { p.reply(p.s, string(data)) }
+func (scripted) Closed(*engineio.CloseError)   {}
+
+// prefix serves an Engine.IO server where clients of Socket.IO look for it.
+type prefix struct{ *engineio.Server }
+
+func (p prefix) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r.URL.Path = "/engine.io/"
+	p.Server.ServeHTTP(w, r)
+}
+
+func say(s *engineio.Session, texts ...string) {
+	for _, text := range texts {
+		s.Send(engineio.NewMessage([]byte(text), false))
+	}
+}
+
+var discard = slog.New(slog.DiscardHandler)
+
+// deadConn returns a connection that has ended.
+func deadConn(t testing.TB) *eioclient.Conn {
+	t.Helper()
+	r := newRig(t, script(t, func(*engineio.Session, string) {}))
+	c, err := eioclient.Dial(context.Background(), "http://server", &eioclient.Options{
+		DialContext: r.dialContext,
+		Proxy:       func(*http.Request) (*url.URL, error) { return nil, nil },
+		Open:        func(*eioclient.Conn) eioclient.Handler { return ignoring{} },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	return c
+}
+
+type ignoring struct{}
+
+func (ignoring) Message([]byte, bool)         {}
+func (ignoring) Closed(*eioclient.CloseError) {}

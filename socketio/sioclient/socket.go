@@ -317,17 +317,18 @@ func (s *Socket) joinLocked(l *link) {
 	}
 	s.phase, s.link = joining, l
 	s.round++
-	round := s.round
-	s.timer = time.AfterFunc(m.cfg.JoinTimeout, func() { s.joinTimedOut(round) })
 	switch {
+	case m.cfg.V2 && s.namespace == "/" && l.inRoot:
+		s.connectedLocked(l.conn.ID(), "", "")
 	case m.cfg.V2 && s.namespace == "/": // the server does it unasked
-		if l.inRoot {
-			s.connectedLocked(l.conn.ID(), "", "")
-		}
+		s.expectLocked()
 	case l.unanswered[s.namespace]: // it was asked before, and has not answered
+		s.expectLocked()
 	case s.cfg.auth == nil:
 		_ = s.askLocked(nil) // a connection that has ended will be noticed
 	default:
+		round := s.round
+		s.timer = time.AfterFunc(m.cfg.JoinTimeout, func() { s.authTimedOut(round) })
 		// Ends when Auth returns, whose context ends with the attempt; Close
 		// waits for it.
 		s.running.Go(func() { s.join(l, round) })
@@ -361,6 +362,15 @@ func (s *Socket) join(l *link, round uint) {
 	}
 }
 
+// authTimedOut gives up waiting for Auth, whose context ends in this moment.
+func (s *Socket) authTimedOut(round uint) {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	if s.phase == joining && s.round == round {
+		s.authFailedLocked(fmt.Errorf("sioclient: Options.Auth: %w", context.DeadlineExceeded))
+	}
+}
+
 // askAuth calls Options.Auth.
 func (s *Socket) askAuth(ctx context.Context) (auth any, err error) {
 	if p := callback(func() { auth, err = s.cfg.auth(ctx) }); p != nil {
@@ -377,6 +387,7 @@ func (s *Socket) askAuth(ctx context.Context) (auth any, err error) {
 func (s *Socket) authFailedLocked(err error) {
 	s.stopLocked()
 	s.failures++
+	s.round++
 	s.link, s.why = nil, err
 	b := &s.m.cfg.Backoff
 	if b.exhausted(s.failures) {
@@ -404,6 +415,14 @@ func (s *Socket) joinLaterLocked(d time.Duration) {
 	})
 }
 
+// expectLocked bounds how long the server may take to answer whether the
+// namespace is joined.
+func (s *Socket) expectLocked() {
+	round := s.round
+	s.stopLocked()
+	s.timer = time.AfterFunc(s.m.cfg.JoinTimeout, func() { s.joinTimedOut(round) })
+}
+
 // joinTimedOut gives up a connection over which the server does not answer.
 func (s *Socket) joinTimedOut(round uint) {
 	m := s.m
@@ -413,7 +432,7 @@ func (s *Socket) joinTimedOut(round uint) {
 		return
 	}
 	if m.full > 0 { // it is not read: the silence is ours
-		s.timer = time.AfterFunc(m.cfg.JoinTimeout, func() { s.joinTimedOut(round) })
+		s.expectLocked()
 		return
 	}
 	s.link.conn.Abort(eioclient.ReasonTransportError, errJoinTimeout)

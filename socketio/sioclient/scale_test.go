@@ -1,0 +1,5 @@
+//go:build !race && !js
+
+package sioclient
+
+const scale = 1

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -79,6 +80,42 @@ func (c *cluster) want(v int, who func(i int) bool) {
 func everybody(int) bool       { return true }
 func even(i int) bool          { return i%2 == 0 }
 func not(j int) func(int) bool { return func(i int) bool { return i != j } }
+
+// A node is there as soon as its server is, before anybody uses that.
+func TestIdleNodesAreInTheCluster(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub := sioadapter.NewHub(nil)
+		var mu sync.Mutex
+		heard := make(map[int]int)
+		var last *socketio.Server
+		for i := range 3 {
+			made := ""
+			last = socketio.New(&socketio.Options{
+				Adapter: sioadapter.Clustered(hub, nil),
+				Hooks:   &socketio.Hooks{Namespace: func(n *socketio.Namespace) { made += n.Name() }},
+				Logger:  quiet,
+			})
+			siotest.NewNetwork(t, last) // closes it
+			last.Servers().On("refresh", func(context.Context, *socketio.ServerEvent) error {
+				mu.Lock()
+				defer mu.Unlock()
+				heard[i]++
+				return nil
+			})
+			if made != "/" {
+				t.Errorf("the hook was told of the namespaces %q, want /", made)
+			}
+		}
+		synctest.Wait()
+		if err := last.Servers().Emit("refresh"); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if !maps.Equal(heard, map[int]int{0: 1, 1: 1}) {
+			t.Errorf("heard by the nodes %v, want 0 and 1, once each", heard)
+		}
+	})
+}
 
 func TestClusterBroadcast(t *testing.T) {
 	onClusters(t, func(c *cluster) {

@@ -3,6 +3,7 @@ package socketio_test
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/siogo/sio/socketio"
 	"github.com/siogo/sio/socketio/event"
@@ -13,8 +14,20 @@ import (
 // scaled returns two nodes of a cluster. The Hub carries messages within one
 // process; other buses do between processes.
 func scaled() (a, b *socketio.Server) {
-	options := &socketio.Options{Adapter: sioadapter.Clustered(sioadapter.NewHub(nil), nil)}
-	return socketio.New(options), socketio.New(options)
+	var found sync.WaitGroup
+	found.Add(2)
+	options := &socketio.Options{
+		Adapter: sioadapter.Clustered(sioadapter.NewHub(nil), &sioadapter.ClusterOptions{
+			OnEvent: func(e sioadapter.ClusterEvent) {
+				if e.Kind == sioadapter.EventNodeJoined {
+					found.Done()
+				}
+			},
+		}),
+	}
+	a, b = socketio.New(options), socketio.New(options)
+	found.Wait() // each knows the other from now on, and asks it
+	return a, b
 }
 
 func online(ctx context.Context, io *socketio.Server, room string) (n int, err error) {

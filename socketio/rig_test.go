@@ -15,6 +15,7 @@ import (
 
 	"github.com/siogo/sio/socketio"
 	"github.com/siogo/sio/socketio/internal/peer"
+	"github.com/siogo/sio/socketio/sioadapter"
 	"github.com/siogo/sio/socketio/siotest"
 )
 
@@ -23,7 +24,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // quiet is the logger of tests that provoke errors.
 var quiet = slog.New(slog.DiscardHandler)
 
-// bubble runs a test in virtual time with a server.
+// clusterSize is how many nodes bubble makes. 0: one, and no cluster.
+var clusterSize int
+
+// bubble runs a test in virtual time with a server. If it is to be a node of a
+// cluster, the other nodes have no clients.
 func bubble(t *testing.T, o *socketio.Options, f func(t *testing.T, io *socketio.Server, n *siotest.Network)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -34,9 +39,34 @@ func bubble(t *testing.T, o *socketio.Options, f func(t *testing.T, io *socketio
 		if own.Logger == nil {
 			own.Logger = quiet
 		}
+		if clusterSize > 0 {
+			own.Adapter = clustered(own.Recovery)
+			for range clusterSize - 1 {
+				other := socketio.New(&socketio.Options{Adapter: own.Adapter, Recovery: own.Recovery, Parser: own.Parser, Logger: quiet})
+				siotest.NewNetwork(t, other) // closes it
+			}
+		}
 		io := socketio.New(&own)
+		synctest.Wait() // the nodes know each other
 		f(t, io, siotest.NewNetwork(t, io))
 	})
+}
+
+// clustered returns what makes servers the nodes of a new cluster, which keep
+// for their clients what a single server would.
+func clustered(r *socketio.Recovery) sioadapter.Factory {
+	o := sioadapter.ClusterOptions{HeartbeatInterval: time.Minute, HeartbeatTimeout: 2 * time.Minute} // since days may pass
+	if r != nil {
+		o.Local = sioadapter.Recoverable(&sioadapter.RecoveryOptions{
+			MaxDisconnection: r.MaxDisconnection,
+			MaxPackets:       r.MaxPackets,
+			MaxBytes:         r.MaxBytes,
+			MaxSessions:      r.MaxSessions,
+			MaxMissedPackets: r.MaxMissedPackets,
+			MaxMissedBytes:   r.MaxMissedBytes,
+		})
+	}
+	return sioadapter.Clustered(sioadapter.NewHub(nil), &o)
 }
 
 // A wire is a client that speaks in frames.

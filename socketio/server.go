@@ -47,16 +47,19 @@ func New(o *Options) *Server {
 	srv := &Server{cfg: cfg, namespaces: make(map[string]*Namespace)}
 	srv.ctx, srv.cancel = context.WithCancelCause(context.Background())
 	srv.decoders.New = func() any { return cfg.Parser.NewDecoder(&cfg.limits) }
-	srv.Namespace = srv.newNamespace("/")
-	if cfg.Recovery != nil && srv.adapter().Recovery() == nil {
-		panic("socketio: Options.Recovery is set, but the Adapter does not recover connections: see sioadapter.Recoverable")
-	}
 	cfg.engine.Open = srv.open
 	if srv.engine, err = engineio.New(&cfg.engine); err != nil {
 		panic(err.Error())
 	}
 	if cfg.ClientFS != nil {
 		srv.files = newClientFiles(cfg.ClientFS, srv.engine.Path(), cfg.engine.CORS)
+	}
+	// A node is part of its cluster before it has clients. The hook for the
+	// namespace may use the server, so this comes last.
+	srv.Namespace = srv.newNamespace("/")
+	if root := srv.adapter(); cfg.Recovery != nil && root.Recovery() == nil {
+		_ = root.Close() // the panic says more
+		panic("socketio: Options.Recovery is set, but the Adapter does not recover connections: see sioadapter.Recoverable")
 	}
 	return srv
 }

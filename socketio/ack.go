@@ -168,10 +168,13 @@ func (p *poll) wake() {
 func (p *poll) Expect(n int, ids []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.unknown += n
 	for _, id := range ids {
-		p.missing[id] = struct{}{}
+		if _, twice := p.missing[id]; !twice { // two nodes may claim a socket that moves
+			p.missing[id] = struct{}{}
+			p.unknown--
+		}
 	}
-	p.unknown += n - len(ids)
 }
 
 // Answer implements sioadapter.Answers.

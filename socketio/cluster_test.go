@@ -352,6 +352,9 @@ func TestFault_N05_NodesAndSocketsGo(t *testing.T) {
 			if a.Err != nil {
 				failed++
 			}
+			if !slices.ContainsFunc(c.clients, func(client *siotest.Client) bool { return client.ID() == a.SocketID }) {
+				c.Errorf("an answer of %q: %v", a.SocketID, a.Err)
+			}
 			if a.SocketID == c.clients[0].ID() && !errors.Is(a.Err, socketio.ErrDisconnected) {
 				c.Errorf("the socket that left: %v", a.Err)
 			}
@@ -398,6 +401,79 @@ func TestFault_N05_NodesAndSocketsGo(t *testing.T) {
 		}
 		if want := len(c.clients) - 3; found != want || time.Since(start) != 0 {
 			c.Errorf("%d sockets after %v, want %d at once", found, time.Since(start), want)
+		}
+	})
+}
+
+// A node dies after it has begun to do what it was asked for. What the others
+// answer is there, and for what will not come, there is the name of the node.
+func TestFault_N05_NodeDiesMidRequest(t *testing.T) {
+	onClusters(t, func(c *cluster) {
+		n := len(c.servers)
+		if n == 1 {
+			return
+		}
+		for i, client := range c.clients {
+			client.On("late", func(event.Args) []any {
+				if i/2 == n-1 {
+					return nil // never
+				}
+				time.Sleep(time.Second)
+				return []any{i}
+			})
+		}
+		for i, io := range c.servers {
+			io.Servers().On("late", func(ctx context.Context, e *socketio.ServerEvent) error {
+				if i == n-1 {
+					<-ctx.Done() // when the server is closed
+					return nil
+				}
+				time.Sleep(time.Second)
+				return e.Reply(i)
+			})
+		}
+		ctx, cancel := context.WithTimeout(c.Context(), time.Hour)
+		defer cancel()
+		io, dead := c.servers[0], c.servers[n-1].Adapter().(*sioadapter.Cluster).Node()
+		time.AfterFunc(2*time.Second, func() { c.kill() })
+
+		var fromServers sync.WaitGroup
+		fromServers.Go(func() {
+			answered, named := 0, false
+			for a := range io.Servers().Each(ctx, "late") {
+				var lost *sioadapter.NodeError
+				switch {
+				case a.Err == nil:
+					answered++
+				case errors.As(a.Err, &lost):
+					named = lost.Node == dead && a.SocketID == dead
+				}
+			}
+			if answered != n-2 || !named {
+				c.Errorf("%d servers have answered, want %d; the dead one is named: %v", answered, n-2, named)
+			}
+		})
+
+		start := time.Now()
+		answered, missing := 0, make(map[string]string) // node by socket
+		for a := range io.Each(ctx, "late") {
+			var lost *sioadapter.NodeError
+			switch {
+			case a.Err == nil:
+				answered++
+			case errors.As(a.Err, &lost):
+				missing[a.SocketID] = lost.Node
+			default:
+				c.Errorf("%s: %v", a.SocketID, a.Err)
+			}
+		}
+		fromServers.Wait()
+		want := map[string]string{c.clients[2*n-2].ID(): dead, c.clients[2*n-1].ID(): dead}
+		if answered != len(c.clients)-2 || !maps.Equal(missing, want) {
+			c.Errorf("%d answers, and without one %v, want %d and %v", answered, missing, len(c.clients)-2, want)
+		}
+		if d := time.Since(start); d > 2*time.Second+15*time.Second {
+			c.Errorf("that took %v, although the node was known to be dead", d)
 		}
 	})
 }

@@ -517,6 +517,26 @@ func TestFault_N05_NodeDiesWhileItIsAsked(t *testing.T) {
 	})
 }
 
+// A node that has named whom it asks cannot answer for others, and those that
+// will not answer when it has gone have their names.
+func TestAnswersAreOfThoseThatWereAsked(t *testing.T) {
+	var got answers
+	q := &ask{to: &got, local: true}
+	q.expectNames([]string{"b"})
+	q.receive(&Message{Type: MessageClientAnswer, From: "b", Socket: "s"}) // too early
+	q.receive(&Message{Type: MessageClientCount, From: "b", Count: 3, Asked: []string{"s", "t", "u"}})
+	q.receive(&Message{Type: MessageClientCount, From: "b", Count: 3, Asked: []string{"x", "y", "z"}})
+	q.receive(&Message{Type: MessageClientAnswer, From: "b", Socket: "x"})
+	q.receive(&Message{Type: MessageClientAnswer, From: "b"})
+	q.receive(&Message{Type: MessageClientAnswer, From: "c", Socket: "s"})
+	q.receive(&Message{Type: MessageClientAnswer, From: "b", Socket: "t"})
+	q.receive(&Message{Type: MessageClientAnswer, From: "b", Socket: "t"})
+	q.gone("b")
+	if want := []string{"t", "s", "u"}; !slices.Equal(got.from, want) || len(got.errs) != 2 || got.expected != 3 || !got.asked || got.partial != nil {
+		t.Errorf("answers of %q, want %q: %+v", got.from, want, got)
+	}
+}
+
 // A node does not even report how many it asks.
 func TestMuteNodeIsNamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

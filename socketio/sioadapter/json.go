@@ -17,8 +17,8 @@ import (
 // the Postgres adapter write when there are no attachments; with some, Append
 // fails with ErrBinary.
 //
-// The members to and seq of the message, detailed, sid and error of its data
-// are ours. Nodes of the reference ignore them.
+// The members to and seq of the message, detailed, sids, sid and error of its
+// data are ours. Nodes of the reference ignore them.
 var JSON Codec = jsonCodec{}
 
 // Framed is the encoding between nodes of this implementation alone: JSON, and
@@ -143,6 +143,10 @@ func appendData(dst []byte, m *Message) []byte {
 	case MessageClientCount:
 		member("clientCount")
 		dst = strconv.AppendInt(dst, int64(m.Count), 10)
+		if len(m.Asked) > 0 {
+			member("sids")
+			dst = appendStrings(dst, m.Asked)
+		}
 	case MessageServerAnswer, MessageClientAnswer:
 		if value := m.Answer.At(0); value != nil {
 			member("packet")
@@ -312,6 +316,7 @@ type wireData struct {
 	Close       bool            `json:"close"`
 	Sockets     []wireSocket    `json:"sockets"`
 	ClientCount int             `json:"clientCount"`
+	SIDs        []string        `json:"sids"`
 	Detailed    bool            `json:"detailed"`
 	SID         string          `json:"sid"`
 	Error       string          `json:"error"`
@@ -408,7 +413,7 @@ func (d *wireData) fill(m *Message, attachments [][]byte) (err error) {
 			m.Sockets = append(m.Sockets, Info{ID: s.ID, Rooms: s.Rooms, Handshake: s.Handshake, Data: s.Data})
 		}
 	case MessageClientCount:
-		m.Count = d.ClientCount
+		m.Count, m.Asked = d.ClientCount, d.SIDs
 	case MessageServerAnswer, MessageClientAnswer:
 		if m.Type == MessageClientAnswer {
 			m.Socket, m.Err = d.SID, d.Error

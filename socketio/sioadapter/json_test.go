@@ -58,6 +58,8 @@ var messageCases = []struct {
 		Message{Type: MessageServerAnswer, From: "b2", Namespace: "/", Request: "r", Answer: args(`[{"load":0.5}]`)}},
 	{"client count", `{"uid":"b2","nsp":"/","type":11,"data":{"requestId":"r","clientCount":0}}`,
 		Message{Type: MessageClientCount, From: "b2", Namespace: "/", Request: "r"}},
+	{"client count with names", `{"uid":"b2","nsp":"/","type":11,"data":{"requestId":"r","clientCount":2,"sids":["s","t"]}}`,
+		Message{Type: MessageClientCount, From: "b2", Namespace: "/", Request: "r", Count: 2, Asked: []string{"s", "t"}}},
 	{"client answer", `{"uid":"b2","nsp":"/","type":12,"data":{"requestId":"r","packet":"yes"}}`,
 		Message{Type: MessageClientAnswer, From: "b2", Namespace: "/", Request: "r", Answer: args(`["yes"]`)}},
 	{"client answer without a value", `{"uid":"b2","nsp":"/","type":12,"data":{"requestId":"r"}}`,
@@ -248,6 +250,8 @@ var malformedMessages = []string{
 	`{"uid":"a","nsp":"/","type":11,"data":{"requestId":"r","clientCount":-1}}`,
 	`{"uid":"a","nsp":"/","type":11,"data":{"requestId":"r","clientCount":1e9}}`,
 	`{"uid":"a","nsp":"/","type":11,"data":{"requestId":"r","clientCount":2000000}}`,
+	`{"uid":"a","nsp":"/","type":11,"data":{"requestId":"r","clientCount":3,"sids":["s","t"]}}`,
+	`{"uid":"a","nsp":"/","type":11,"data":{"requestId":"r","clientCount":1001,"sids":["` + strings.Repeat(`s","`, 1000) + `s"]}}`,
 	"\x01", "\x01\x00{}", "\x01\x01", "\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "\x01\x02\x00{\"uid\":\"a\",\"nsp\":\"/\",\"type\":1}",
 	"\x83\xa3uid\xa1a", "\xff\xfe",
 }

@@ -33,6 +33,7 @@ const (
 	emitterName   = "emitter" // what emitters that are no nodes call themselves
 	maxIdentifier = 128       // bytes of a node's name, and of a request's
 	maxCount      = 1_000_000 // clients of one node that may answer
+	maxAskedIDs   = 1_000     // of them, if they are named
 )
 
 var messageNames = [...]string{"", "hello", "heartbeat", "broadcast", "join", "leave", "disconnect", "fetch", "sockets",
@@ -56,7 +57,7 @@ func (t MessageType) String() string {
 //	Sockets       Request, Sockets
 //	ServerEvent   Packet; Request to be answered
 //	ServerAnswer  Request, Answer
-//	ClientCount   Request, Count
+//	ClientCount   Request, Count; Asked to a Detailed request
 //	ClientAnswer  Request, Answer; Socket and Err to a Detailed request
 type Message struct {
 	Type      MessageType
@@ -75,17 +76,19 @@ type Message struct {
 	Close     bool
 	Sockets   []Info
 	Count     int            // of clients
+	Asked     []string       // the ids of these; none, if they are not known or too many
 	Answer    sioparser.Args // one value, or none
 	Timeout   time.Duration  // how long answers are waited for; 0: not said
-	Detailed  bool           // answers may say which socket they are from, and why there is none
+	Detailed  bool           // those who answer may be named, and why they do not
 	Socket    string         // id of the socket that answers
 	Err       string         // why there is no answer; not empty: Answer is none
 }
 
 // A Codec is an encoding of messages. It is safe for concurrent use.
 //
-// Encodings may leave out To, Seq, Detailed, Socket and Err, and the name of
-// the namespace where the channel has it. They carry one value of an Answer.
+// Encodings may leave out To, Seq, Detailed, Asked, Socket and Err, and the
+// name of the namespace where the channel has it. They carry one value of an
+// Answer.
 type Codec interface {
 	// Append appends m to dst. ErrBinary says that the codec has no form for
 	// the attachments of m.
@@ -129,6 +132,9 @@ func (m *Message) Validate() error {
 		if m.Count < 0 || m.Count > maxCount || m.Answer.Len() > 1 {
 			return malformed("%v with a count of %d and %d values", m.Type, m.Count, m.Answer.Len())
 		}
+		if len(m.Asked) > 0 && len(m.Asked) != m.Count || len(m.Asked) > maxAskedIDs {
+			return malformed("%v with a count of %d and %d ids", m.Type, m.Count, len(m.Asked))
+		}
 		return nil
 	}
 	return malformed("there is no %v", m.Type)
@@ -165,7 +171,7 @@ func (m *Message) size() int {
 	if m.Packet != nil {
 		n += sizeOf(m.Packet.Args)
 	}
-	for _, list := range [][]string{m.Rooms, m.Selection.Rooms, m.Selection.Except} {
+	for _, list := range [][]string{m.Rooms, m.Asked, m.Selection.Rooms, m.Selection.Except} {
 		for _, room := range list {
 			n += len(room)
 		}

@@ -207,11 +207,15 @@ func (c *Cluster) serveAsk(m *Message) {
 }
 
 // Expect tells the node that asked how many will answer, none included.
-func (a *asking) Expect(n int, _ []string) {
+func (a *asking) Expect(n int, ids []string) {
 	a.mu.Lock()
 	a.expected += n
 	a.mu.Unlock()
-	a.post(&Message{Type: MessageClientCount, Count: n})
+	m := &Message{Type: MessageClientCount, Count: n}
+	if a.m.Detailed && len(ids) == n && n <= maxAskedIDs {
+		m.Asked = ids
+	}
+	a.post(m)
 }
 
 // Answer passes one on. That there will be none, the reference has no form for.

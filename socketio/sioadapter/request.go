@@ -127,7 +127,28 @@ type ask struct {
 }
 
 // tally counts the answers of one node; without names, of all.
-type tally struct{ expected, answered int }
+type tally struct {
+	expected, answered int
+	ids                []string // of those that have not answered, where they are known
+	named              bool     // they are
+}
+
+// take takes note of the answer of a socket, and reports whether one was
+// expected.
+func (t *tally) take(id string) bool {
+	if t == nil || t.answered >= t.expected {
+		return false
+	}
+	if t.named {
+		i := slices.Index(t.ids, id)
+		if i < 0 {
+			return false
+		}
+		t.ids = slices.Delete(t.ids, i, i+1)
+	}
+	t.answered++
+	return true
+}
 
 func (q *ask) Expect(n int, ids []string) { q.calls.do(func() { q.to.Expect(n, ids) }) }
 
@@ -172,7 +193,11 @@ func (q *ask) receive(m *Message) {
 				q.tally[m.From] = t
 			}
 			t.expected += m.Count
-			q.calls.add(func() { q.to.Expect(m.Count, nil) })
+			if m.From != "" {
+				t.ids, t.named = slices.Clone(m.Asked), len(m.Asked) > 0
+			}
+			asked := slices.Clone(t.ids)
+			q.calls.add(func() { q.to.Expect(m.Count, asked) })
 		})
 	case MessageClientAnswer:
 		var err error
@@ -180,8 +205,7 @@ func (q *ask) receive(m *Message) {
 			err = &NodeError{m.From, errors.New(m.Err)}
 		}
 		q.change(func() {
-			if t := q.tally[m.From]; t != nil && t.answered < t.expected {
-				t.answered++
+			if q.tally[m.From].take(m.Socket) {
 				q.calls.add(func() { q.to.Answer(m.Socket, m.Answer, err) })
 			}
 		})
@@ -193,7 +217,11 @@ func (q *ask) gone(node string) {
 		q.roll.goneLocked(node)
 		if t := q.tally[node]; t != nil {
 			for ; t.answered < t.expected; t.answered++ {
-				q.calls.add(func() { q.to.Answer("", sioparser.Args{}, &NodeError{node, ErrNodeGone}) })
+				id := ""
+				if t.named {
+					id, t.ids = t.ids[0], t.ids[1:]
+				}
+				q.calls.add(func() { q.to.Answer(id, sioparser.Args{}, &NodeError{node, ErrNodeGone}) })
 			}
 		}
 	})

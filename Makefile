@@ -3,7 +3,7 @@
 #
 # The steps are in scripts/test; `make fuzz FUZZTIME=1m` runs one of them with another setting.
 
-.PHONY: help run test test-fast lint bench fuzz interop cluster deps clean
+.PHONY: help run test test-fast lint bench fuzz interop cluster browser build-browser deps clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -32,8 +32,14 @@ interop: ## the tests against the real JavaScript clients
 cluster: ## the tests of the Redis adapters, over a real redis-server
 	scripts/test cluster
 
+browser: ## the tests of the browser client: types, units, and in Chromium
+	scripts/test browser
+
+build-browser: ## make browser/dist from the sources; commit it with them
+	cd browser && go run ./build
+
 deps: ## install what the tests need: npm packages, Chromium, nginx, HAProxy, Redis, linters
 	scripts/test deps
 
 clean: ## remove what the build and the tests left behind
-	rm -rf build interop/js/node_modules
+	rm -rf build interop/js/node_modules browser/node_modules browser/lib

@@ -13,7 +13,8 @@ import (
 )
 
 // TestChat runs the chat example as its user would, with two clients in Node
-// and with two people at its page in Chromium.
+// and with two people at its page in Chromium. The page is the same with our
+// client and with the official one, for which it was written.
 func TestChat(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "chat")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/siogo/sio/examples/chat").CombinedOutput(); err != nil {
@@ -22,23 +23,27 @@ func TestChat(t *testing.T) {
 	build := filepath.Join(scripts, "node_modules", "socket.io-client-4", "dist")
 
 	for _, mode := range modes {
-		t.Run("Node/"+mode, func(t *testing.T) {
+		for _, client := range []string{"socket.io-client-4", "sio-client-4"} {
+			t.Run("Node/"+client+"/"+mode, func(t *testing.T) {
+				t.Parallel()
+				runSuite(t, startChat(t, binary), "chat.mjs", "chat", client, mode)
+			})
+		}
+	}
+	for client, flags := range map[string][]string{"ours": nil, "official": {"-client", build}} {
+		t.Run("Chromium/talk/"+client, func(t *testing.T) {
 			t.Parallel()
-			runSuite(t, startChat(t, binary), "chat.mjs", "chat", "socket.io-client-4", mode)
+			shots := t.ArtifactDir()
+			runSuite(t, startChat(t, binary, flags...), "chat-browser.mjs", "chat", shots, "upgrade")
+			for _, name := range []string{"welcome", "typing", "desk", "phone"} {
+				checkPicture(t, filepath.Join(shots, name+".png"))
+			}
 		})
 	}
-	t.Run("Chromium/talk", func(t *testing.T) {
-		t.Parallel()
-		shots := t.ArtifactDir()
-		runSuite(t, startChat(t, binary, "-client", build), "chat-browser.mjs", "chat", shots, "upgrade")
-		for _, name := range []string{"welcome", "typing", "desk", "phone"} {
-			checkPicture(t, filepath.Join(shots, name+".png"))
-		}
-	})
 	t.Run("Chromium/no client", func(t *testing.T) {
 		t.Parallel()
 		shots := t.ArtifactDir()
-		runSuite(t, startChat(t, binary), "chat-browser.mjs", "no-client", shots, "upgrade")
+		runSuite(t, startChat(t, binary, "-client", "none"), "chat-browser.mjs", "no-client", shots, "upgrade")
 		checkPicture(t, filepath.Join(shots, "no-client.png"))
 	})
 }

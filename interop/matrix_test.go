@@ -6,7 +6,8 @@ import (
 )
 
 var (
-	socketClients = []string{"socket.io-client-2", "socket.io-client-3", "socket.io-client-4"}
+	// sio-client-4 is our own client for JavaScript (browser); its generation is 4, too.
+	socketClients = []string{"socket.io-client-2", "socket.io-client-3", "socket.io-client-4", "sio-client-4"}
 	engineClients = []string{"engine.io-client-3", "engine.io-client-6"}
 	modes         = []string{"polling", "websocket", "upgrade"}
 )
@@ -28,13 +29,17 @@ func runMatrix(t *testing.T, start func(*testing.T) target) {
 			run("Node", "run.mjs", "engineio", client, mode)
 		}
 		run("Chromium", "browser.mjs", "socketio", "socket.io-client-4", mode)
+		run("Chromium", "browser.mjs", "socketio", "sio-client-4", mode)
+		run("Chromium", "browser.mjs", "socketio", "sio-client-4", "worker-"+mode)
 	}
 	// 1,000 numbered messages each way through each of 100 upgrades, on loopback
 	// and over a distance.
-	for suite, client := range map[string]string{
-		"engineio-flood": "engine.io-client-6",
-		"socketio-flood": "socket.io-client-4",
+	for _, flood := range []struct{ suite, client string }{
+		{"engineio-flood", "engine.io-client-6"},
+		{"socketio-flood", "socket.io-client-4"},
+		{"socketio-flood", "sio-client-4"},
 	} {
+		suite, client := flood.suite, flood.client
 		run("Flood", "run.mjs", suite, client, "upgrade")
 		t.Run("DistantFlood/"+client, func(t *testing.T) {
 			t.Parallel()

@@ -101,9 +101,12 @@ type Options struct {
 	// ClientFS has a build of the browser client, to be served under Path: the
 	// files socket.io.js, socket.io.min.js, socket.io.esm.min.js and
 	// socket.io.msgpack.min.js, and their source maps with ".map". Beside a
-	// file may lie its compressed forms, with ".br" or ".gz". Nil means that
-	// none is served.
+	// file may lie its compressed forms, with ".br" or ".gz". Nil means
+	// browser.Files, the client of this version.
 	ClientFS fs.FS
+
+	// DisableClient serves no browser client.
+	DisableClient bool
 
 	// OnError hears of every error of a handler or middleware, whatever else
 	// becomes of it: an *Error is told to the client if it asked for an

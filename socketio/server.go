@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/siogo/sio/browser"
 	"github.com/siogo/sio/engineio"
 	"github.com/siogo/sio/socketio/event"
 	"github.com/siogo/sio/socketio/internal/mailbox"
@@ -51,8 +52,12 @@ func New(o *Options) *Server {
 	if srv.engine, err = engineio.New(&cfg.engine); err != nil {
 		panic(err.Error())
 	}
-	if cfg.ClientFS != nil {
-		srv.files = newClientFiles(cfg.ClientFS, srv.engine.Path(), cfg.engine.CORS)
+	if !cfg.DisableClient {
+		files := cfg.ClientFS
+		if files == nil {
+			files = browser.Files()
+		}
+		srv.files = newClientFiles(files, srv.engine.Path(), cfg.engine.CORS)
 	}
 	// A node is part of its cluster before it has clients. The hook for the
 	// namespace may use the server, so this comes last.
@@ -67,8 +72,8 @@ func New(o *Options) *Server {
 // Engine returns the server of the connections.
 func (srv *Server) Engine() *engineio.Server { return srv.engine }
 
-// ServeHTTP answers the requests of clients, and those for the files of
-// Options.ClientFS. Mount it at Options.Path, or anywhere above.
+// ServeHTTP answers the requests of clients, and those for the files of the
+// browser client. Mount it at Options.Path, or anywhere above.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if srv.files.serve(w, r) {
 		return

@@ -411,6 +411,53 @@ func TestClientFiles(t *testing.T) {
 	}
 }
 
+// The eight names of the reference, from the client of this version; what
+// else is asked for goes to the engine, which says 404, or with PathPrefix
+// what the reference says.
+func TestOwnClientFiles(t *testing.T) {
+	io := socketio.New(&socketio.Options{Engine: engineio.Options{PathPrefix: true}})
+	defer io.Close()
+	get := func(path, accept string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("GET", "/socket.io/"+path, nil)
+		r.Header.Set("Accept-Encoding", accept)
+		w := httptest.NewRecorder()
+		io.ServeHTTP(w, r)
+		return w
+	}
+	for _, name := range []string{"socket.io.js", "socket.io.min.js", "socket.io.esm.min.js", "socket.io.msgpack.min.js"} {
+		plain := get(name, "")
+		if plain.Code != 200 || !strings.HasSuffix(strings.TrimSpace(plain.Body.String()), "//# sourceMappingURL="+name+".map") {
+			t.Errorf("%s: got %d and %d bytes", name, plain.Code, plain.Body.Len())
+		}
+		for _, encoding := range []string{"br", "gzip"} {
+			packed := get(name, encoding)
+			if packed.Header().Get("Content-Encoding") != encoding || packed.Body.Len() >= plain.Body.Len()/2 {
+				t.Errorf("%s in %s: %d bytes, %v", name, encoding, packed.Body.Len(), packed.Header())
+			}
+			if packed.Header().Get("ETag") == plain.Header().Get("ETag") {
+				t.Errorf("%s in %s has the ETag of the plain form", name, encoding)
+			}
+		}
+		source := get(name+".map", "")
+		var m struct{ Sources, SourcesContent []string }
+		if err := json.Unmarshal(source.Body.Bytes(), &m); err != nil || len(m.Sources) < 5 || len(m.SourcesContent) != len(m.Sources) {
+			t.Errorf("%s.map: got %d, %v, %d sources", name, source.Code, err, len(m.Sources))
+		}
+	}
+	for _, name := range []string{"socket.io.esm.js", "socket.io.js.gz", "socket.io.slim.js", "dist/socket.io.js"} {
+		if w := get(name, ""); w.Code != 400 || !strings.Contains(w.Body.String(), `"code":0`) {
+			t.Errorf("%s: got %d %q, want 400 with code 0", name, w.Code, w.Body)
+		}
+	}
+	none := socketio.New(&socketio.Options{DisableClient: true})
+	defer none.Close()
+	w := httptest.NewRecorder()
+	none.ServeHTTP(w, httptest.NewRequest("GET", "/socket.io/socket.io.js", nil))
+	if w.Code != 404 {
+		t.Errorf("with DisableClient: got %d", w.Code)
+	}
+}
+
 func TestSlowConsumer(t *testing.T) {
 	for _, keep := range []bool{false, true} {
 		o := &socketio.Options{Outbound: socketio.Queue{MaxPackets: 10}}

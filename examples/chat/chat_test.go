@@ -77,7 +77,7 @@ func TestPageIsWhole(t *testing.T) {
 // TestWithoutClientBuild: the page finds out by the missing file, so it has to
 // be missing, not an empty script.
 func TestWithoutClientBuild(t *testing.T) {
-	chat := siotest.NewServer(t, newChat(&socketio.Options{}))
+	chat := siotest.NewServer(t, newChat(&socketio.Options{DisableClient: true}))
 	res, err := http.Get(chat.URL + "/socket.io/socket.io.js")
 	if err != nil {
 		t.Fatal(err)

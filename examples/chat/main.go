@@ -2,8 +2,9 @@
 // else is there.
 //
 // It listens on 127.0.0.1:3000, or on the port in the environment variable
-// PORT. The page needs a JavaScript client; -client names a folder with a
-// build of one, for example node_modules/socket.io-client/dist.
+// PORT. The page uses the JavaScript client that the server has; -client names
+// a folder with another build, for example node_modules/socket.io-client/dist,
+// or "none".
 package main
 
 import (
@@ -27,7 +28,7 @@ import (
 var web embed.FS
 
 func main() {
-	client := flag.String("client", "", "folder with a build of the JavaScript client")
+	client := flag.String("client", "", "folder with another build of the JavaScript client, or none")
 	flag.Parse()
 	if err := run(*client); err != nil {
 		log.Fatal(err)
@@ -37,7 +38,11 @@ func main() {
 // run serves until it is interrupted, then says goodbye to the clients.
 func run(client string) error {
 	var options socketio.Options
-	if client != "" {
+	switch client {
+	case "":
+	case "none":
+		options.DisableClient = true
+	default:
 		options.ClientFS = os.DirFS(client)
 	}
 	io := newChat(&options)

@@ -31,11 +31,12 @@ var imports = map[string][]string{
 	"socketio/event":        {"socketio/sioparser"},
 	"internal/...":          {"internal/..."},
 	"socketio/internal/...": {"internal/..."},
+	"browser":               {}, // the files of the client for pages
 
 	// Servers.
 	"engineio":            {"engineio/eioparser", "internal/..."},
 	"socketio/sioadapter": {"socketio/sioparser"},
-	"socketio":            {"engineio", "engineio/eioparser", "socketio/sioadapter", "socketio/sioparser", "socketio/event", "socketio/internal/...", "internal/..."},
+	"socketio":            {"engineio", "engineio/eioparser", "socketio/sioadapter", "socketio/sioparser", "socketio/event", "socketio/internal/...", "browser", "internal/..."},
 
 	// Clients.
 	"engineio/eioclient": {"engineio/eioparser", "internal/..."},

@@ -1,12 +1,19 @@
 // node browser.mjs socketio <url> <package> <mode>
 //
 // As run.mjs, but the suite runs in a page of headless Chromium, with the client build that the package ships for
-// browsers. The server under test serves this folder, so the page and the connections have one origin.
+// browsers. The server under test serves this folder, so the page and the connections have one origin. The build of
+// sio-client-4 is the one that the server has under its own path; a server that has none is helped out. With
+// "worker-" in front of the mode, the suite runs in a worker of the page.
 
 import { createInterface } from "node:readline";
+import { basename } from "node:path";
+import { fileURLToPath } from "node:url";
 import { launch } from "./chromium.mjs";
 
-const [suite, url, packageName, mode] = process.argv.slice(2);
+const [suite, url, packageName, where] = process.argv.slice(2);
+const [, worker, mode] = where.match(/^(worker-)?(.*)$/);
+const own = packageName === "sio-client-4";
+const builds = fileURLToPath(new URL("../../browser/dist/", import.meta.url));
 const print = (line) => process.stdout.write(JSON.stringify(line) + "\n");
 
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
@@ -17,14 +24,22 @@ async function control(request) {
 
 const browser = await launch();
 try {
-  const page = await browser.newPage();
+  const context = await browser.newContext();
+  if (own && !(await fetch(`${url}/socket.io/socket.io.min.js`)).ok) {
+    await context.route("**/socket.io/*.js", (route) => route.fulfill({ path: builds + basename(route.request().url()) }));
+  }
+  const page = await context.newPage();
   page.on("pageerror", (error) => print({ scenario: "page", ok: false, ms: 0, error: String(error.stack ?? error) }));
   await page.exposeFunction("control", control);
   await page.exposeFunction("report", print);
   await page.goto(`${url}/page.html`);
-  await page.addScriptTag({ url: `/node_modules/${packageName}/dist/socket.io.min.js` });
-  await page.evaluate(([suite, generation, mode]) => window.runSuite(suite, generation, mode),
-    [suite, Number(packageName.match(/-(\d)$/)[1]), mode]);
+  const generation = Number(packageName.match(/-(\d)$/)[1]);
+  if (worker) {
+    await page.evaluate((args) => window.runWorker(...args), ["/socket.io/socket.io.esm.min.js", suite, generation, mode]);
+  } else {
+    await page.addScriptTag({ url: own ? "/socket.io/socket.io.min.js" : `/node_modules/${packageName}/dist/socket.io.min.js` });
+    await page.evaluate((args) => window.runSuite(...args), [suite, generation, mode]);
+  }
   print({ done: true });
 } finally {
   await browser.close();

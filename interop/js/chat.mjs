@@ -1,12 +1,12 @@
-// node chat.mjs chat <url> socket.io-client-4 <mode>
+// node chat.mjs chat <url> <package> <mode>
 //
 // The events of the chat example, exactly, between two clients in Node. Reports like run.mjs.
 
-import { createRequire } from "node:module";
+import { load } from "./client.mjs";
 import { collect, equal, next, runAll } from "./harness.mjs";
 
 const [, url, packageName, mode] = process.argv.slice(2);
-const { io } = createRequire(import.meta.url)(packageName);
+const { io } = load(packageName);
 const transports = { polling: ["polling"], websocket: ["websocket"], upgrade: ["polling", "websocket"] }[mode];
 
 function newContext() {

@@ -5,7 +5,7 @@
 // {"control": "restart"}, which is answered by one line of JSON on standard input.
 
 import { createInterface } from "node:readline";
-import { createRequire } from "node:module";
+import { load } from "./client.mjs";
 import { runAll } from "./harness.mjs";
 import * as engineio from "./engineio.mjs";
 import * as socketio from "./socketio.mjs";
@@ -15,11 +15,10 @@ const [packageName, parserName] = client.split("+");
 const [layer, kind] = suiteName.split("-");
 const suite = { socketio, engineio }[layer];
 
-const require = createRequire(import.meta.url);
-const loaded = require(packageName);
+const loaded = load(packageName);
 const plain = loaded.io ?? loaded;
 const environment = {
-  io: parserName ? (url, options) => plain(url, { parser: require(parserName), ...options }) : plain,
+  io: parserName ? (url, options) => plain(url, { parser: load(parserName), ...options }) : plain,
   Socket: loaded.Socket,
   generation: Number(packageName.match(/-(\d)$/)[1]),
   url,

@@ -1,0 +1,337 @@
+import { clockOf, guard, type Clock } from "./clock.js";
+import { Emitter } from "./emitter.js";
+import { Engine, type EngineOptions } from "./engine/engine.js";
+import type { CloseDetails } from "./engine/transport.js";
+import type { Anything, DefaultEventsMap, EventsMap } from "./events.js";
+import type { Packet, PacketDecoder, PacketEncoder, Parser } from "./parser.js";
+import { Socket, type DisconnectDescription, type SocketOptions } from "./socket.js";
+
+/** Options of {@link Manager}. Durations are milliseconds. */
+export interface ManagerOptions extends EngineOptions {
+  /** Whether to make a new connection, though there is one to the same server. @default false */
+  forceNew?: boolean;
+  /** Whether sockets of several namespaces share a connection. @default true */
+  multiplex?: boolean;
+  /** Whether to connect again when the connection is lost. @default true */
+  reconnection?: boolean;
+  /** How often to try. @default Infinity */
+  reconnectionAttempts?: number;
+  /** The delay before the first attempt; it doubles with each. @default 1000 */
+  reconnectionDelay?: number;
+  /** Upper bound of the delay between attempts, before jitter. @default 5000 */
+  reconnectionDelayMax?: number;
+  /** Jitter: each delay is multiplied by a random number from 1 - factor to 1 + factor. @default 0.5 */
+  randomizationFactor?: number;
+  /** How long one attempt may take; false means for ever. @default 20000 */
+  timeout?: number | false;
+  /** Whether to connect at once. @default true */
+  autoConnect?: boolean;
+  /** Another wire form of packets; the server must use the same. @default JSON with binary attachments */
+  parser?: Parser | Anything;
+}
+
+export interface ManagerReservedEvents {
+  open: () => void;
+  error: (err: Error) => void;
+  ping: () => void;
+  packet: (packet: Packet) => void;
+  close: (reason: string, description?: DisconnectDescription) => void;
+  reconnect_failed: () => void;
+  reconnect_attempt: (attempt: number) => void;
+  reconnect_error: (err: Error) => void;
+  reconnect: (attempt: number) => void;
+}
+
+/**
+ * The life of a manager:
+ *
+ *     closed ──► opening ──► open ──► closed
+ *                 ▲  │                  │
+ *                 │  ▼                  ▼
+ *                waiting ◄──────────────┘     for the next attempt, if there is to be one
+ *
+ * stop ends what the state holds: timers and listeners.
+ */
+type State =
+  | { name: "closed" }
+  | { name: "waiting"; stop: () => void; attempt: () => void }
+  | { name: "opening"; stop: () => void }
+  | { name: "open"; stop: () => void };
+
+/** The managers that wait for their next attempt. */
+const waiting = new Set<Manager>();
+
+globalThis.addEventListener?.("online", () => [...waiting].forEach((manager) => manager._retry()));
+
+/** A connection to a server, made again when it is lost, for the sockets of its namespaces. */
+export class Manager<ListenEvents extends EventsMap = DefaultEventsMap, EmitEvents extends EventsMap = ListenEvents>
+  extends Emitter<{}, {}, ManagerReservedEvents> {
+  /** The connection of now, or the last one. */
+  engine!: Engine;
+  /** The address; a change counts from the next attempt on. */
+  uri: string | undefined;
+  /** The options; a change of those of the connection counts from the next attempt on. */
+  opts: Partial<ManagerOptions>;
+  /** @internal */
+  _autoConnect: boolean;
+  /** @internal The sockets by their namespace. */
+  readonly nsps: { [nsp: string]: Socket } = {};
+  /** @internal */
+  readonly _clock: Clock;
+
+  private _state: State = { name: "closed" };
+  private _attempts = 0;
+  private _skipReconnect = false;
+  private readonly _encoder: PacketEncoder;
+  private readonly _decoder: PacketDecoder;
+  private _reconnection!: boolean;
+  private _reconnectionAttempts!: number;
+  private _reconnectionDelay!: number;
+  private _reconnectionDelayMax!: number;
+  private _randomizationFactor!: number;
+  private _timeout!: number | false;
+
+  constructor(opts: Partial<ManagerOptions>);
+  constructor(uri?: string, opts?: Partial<ManagerOptions>);
+  constructor(uri?: string | Partial<ManagerOptions>, opts?: Partial<ManagerOptions>);
+  constructor(uri?: string | Partial<ManagerOptions>, opts: Partial<ManagerOptions> = {}) {
+    super();
+    if (typeof uri === "object") {
+      opts = uri;
+      uri = undefined;
+    }
+    this.uri = uri;
+    this.opts = opts;
+    opts.path ||= "/socket.io";
+    this._clock = clockOf(opts);
+    this.reconnection(opts.reconnection !== false);
+    this.reconnectionAttempts(opts.reconnectionAttempts || Infinity);
+    this.reconnectionDelay(opts.reconnectionDelay || 1000);
+    this.reconnectionDelayMax(opts.reconnectionDelayMax || 5000);
+    this.randomizationFactor(opts.randomizationFactor ?? 0.5);
+    this.timeout(opts.timeout ?? 20_000);
+    const parser = (opts.parser || Manager._parser) as Parser;
+    this._encoder = new parser.Encoder();
+    this._decoder = new parser.Decoder();
+    this._autoConnect = opts.autoConnect !== false;
+    if (this._autoConnect) this.open();
+  }
+
+  /** @internal The parser of who asks for none. Set by each entry point, so that a build has but the one it needs. */
+  static _parser: Parser;
+
+  /** Sets whether to connect again when the connection is lost, or says so. */
+  reconnection(v: boolean): this;
+  reconnection(): boolean;
+  reconnection(v?: boolean): this | boolean {
+    if (v === undefined) return this._reconnection;
+    this._reconnection = v;
+    if (!v) this._skipReconnect = true;
+    return this;
+  }
+
+  /** Sets how often to try, or says so. */
+  reconnectionAttempts(v: number): this;
+  reconnectionAttempts(): number;
+  reconnectionAttempts(v?: number): this | number {
+    if (v === undefined) return this._reconnectionAttempts;
+    this._reconnectionAttempts = v;
+    return this;
+  }
+
+  /** Sets the delay before the first attempt, or says so. */
+  reconnectionDelay(v: number): this;
+  reconnectionDelay(): number;
+  reconnectionDelay(v?: number): this | number {
+    if (v === undefined) return this._reconnectionDelay;
+    this._reconnectionDelay = v;
+    return this;
+  }
+
+  /** Sets the upper bound of the delay, or says so. */
+  reconnectionDelayMax(v: number): this;
+  reconnectionDelayMax(): number;
+  reconnectionDelayMax(v?: number): this | number {
+    if (v === undefined) return this._reconnectionDelayMax;
+    this._reconnectionDelayMax = v;
+    return this;
+  }
+
+  /** Sets the jitter, or says so. */
+  randomizationFactor(v: number): this;
+  randomizationFactor(): number;
+  randomizationFactor(v?: number): this | number {
+    if (v === undefined) return this._randomizationFactor;
+    this._randomizationFactor = v;
+    return this;
+  }
+
+  /** Sets how long one attempt may take, or says so; false means for ever. */
+  timeout(v: number | false): this;
+  timeout(): number | false;
+  timeout(v?: number | false): this | number | false {
+    if (v === undefined) return this._timeout;
+    this._timeout = v;
+    return this;
+  }
+
+  /** @internal */
+  get _readyState(): "opening" | "open" | "closed" {
+    const { name } = this._state;
+    return name === "waiting" ? "closed" : name;
+  }
+
+  /** @internal Whether the connection was lost, or could not be made, and will be tried again. */
+  get _reconnecting(): boolean {
+    return this._attempts > 0;
+  }
+
+  /** Connects, unless that is done or under way. With fn, a failure is told to it, and not tried again. */
+  open(fn?: (err?: Error) => void): this {
+    if (this._readyState === "closed") {
+      this._skipReconnect = false;
+      if (this._state.name === "waiting" && !fn) this._retry();
+      else this._open(fn);
+    }
+    return this;
+  }
+
+  /** The same as open. */
+  connect(fn?: (err?: Error) => void): this {
+    return this.open(fn);
+  }
+
+  private _open(fn?: (err?: Error) => void): void {
+    let stopTimer = () => {};
+    const opening: State = { name: "opening", stop: () => {
+      stopTimer();
+      engine.off("open", opened).off("error", failed);
+    } };
+    const opened = () => {
+      this._opened();
+      fn?.();
+    };
+    const failed = (error: Error) => {
+      this._to({ name: "closed" });
+      this._fire("error", error);
+      if (fn) fn(error);
+      else this._reconnect();
+    };
+    const engine = (this.engine = new Engine(this.uri, this.opts));
+    this._to(opening);
+    engine.on("open", opened).on("error", failed);
+    if (this._timeout !== false) {
+      stopTimer = this._clock(() => {
+        failed(Error("timeout"));
+        engine.close();
+      }, this._timeout);
+    }
+  }
+
+  private _opened(): void {
+    const { engine, _decoder } = this;
+    // Listeners of packets are the user's: what they throw is no fault of the packet.
+    const decoded = (packet: Packet) => guard(() => this._fire("packet", packet));
+    const ping = () => this._fire("ping");
+    const data = (frame: unknown) => {
+      try {
+        _decoder.add(frame);
+      } catch (error) {
+        this._fire("error", error as Error);
+        this._onClose("parse error", error as Error);
+      }
+    };
+    const error = (error: Error) => this._fire("error", error);
+    const close = (reason: string, description?: CloseDetails | Error) => this._onClose(reason, description);
+    this._to({ name: "open", stop: () => {
+      engine.off("ping", ping).off("data", data).off("error", error).off("close", close);
+      _decoder.off("decoded", decoded);
+    } });
+    engine.on("ping", ping).on("data", data).on("error", error).on("close", close);
+    _decoder.on("decoded", decoded);
+    this._fire("open");
+  }
+
+  /** Changes the state, after what the old one holds has ended. */
+  private _to(state: State): void {
+    waiting.delete(this);
+    (this._state as { stop?: () => void }).stop?.();
+    this._decoder.destroy();
+    this._state = state;
+  }
+
+  /** Returns the socket of a namespace. */
+  socket(nsp: string, opts?: Partial<SocketOptions>): Socket<ListenEvents, EmitEvents> {
+    let socket = this.nsps[nsp];
+    if (!socket) socket = this.nsps[nsp] = new Socket(this, nsp, opts);
+    else if (this._autoConnect && !socket.active) socket.connect();
+    return socket as Socket<Anything, Anything>;
+  }
+
+  /** @internal A socket is done with the connection; without any other it ends. */
+  _destroy(): void {
+    if (!Object.values(this.nsps).some((socket) => socket.active)) this._close();
+  }
+
+  /** @internal */
+  _packet(packet: Packet): void {
+    for (const frame of this._encoder.encode(packet)) this.engine.write(frame, packet.options);
+  }
+
+  /** @internal Ends the connection, and does not make it again. */
+  _close(): void {
+    this._skipReconnect = true;
+    this._onClose("forced close");
+  }
+
+  /** Ends the connection with all its sockets, and does not make it again. */
+  disconnect(): void {
+    this._close();
+  }
+
+  private _onClose(reason: string, description?: CloseDetails | Error): void {
+    if (this._state.name === "closed") return;
+    this._to({ name: "closed" });
+    this._attempts = 0;
+    this.engine.close();
+    this._fire("close", reason, description);
+    this._reconnect();
+  }
+
+  /** @internal Makes the next attempt now. */
+  _retry(): void {
+    if (this._state.name === "waiting") this._state.attempt();
+  }
+
+  /** Waits for the next attempt, if there is to be one. */
+  private _reconnect(): void {
+    if (this._state.name !== "closed" || this._skipReconnect || !this._reconnection) return;
+    if (this._attempts >= this._reconnectionAttempts) {
+      this._attempts = 0;
+      this._fire("reconnect_failed");
+      return;
+    }
+    // The jitter comes after the bound. Before it, all clients of a server that is away for long would come at once.
+    const { _randomizationFactor, _reconnectionDelay, _reconnectionDelayMax } = this;
+    const delay = Math.min(_reconnectionDelayMax, _reconnectionDelay * 2 ** this._attempts++);
+    const attempt = () => {
+      this._to({ name: "closed" });
+      this._fire("reconnect_attempt", this._attempts);
+      if (this._state.name !== "closed" || this._skipReconnect) return; // a listener knew better
+      this._open((error) => {
+        if (error) {
+          this._reconnect();
+          this._fire("reconnect_error", error);
+          return;
+        }
+        const attempts = this._attempts;
+        if (this._state.name !== "open") return; // a listener closed it
+        this._attempts = 0;
+        this._fire("reconnect", attempts);
+      });
+    };
+    const stop = this._clock(attempt, delay * (1 + _randomizationFactor * (2 * Math.random() - 1)));
+    this._to({ name: "waiting", stop, attempt });
+    waiting.add(this);
+  }
+}

@@ -20,6 +20,65 @@ func TestContractPubSubDirect(t *testing.T) {
 	})
 }
 
+func TestContractSharded(t *testing.T) {
+	for _, mode := range []Subscription{Dynamic, Static, DynamicPrivate} {
+		t.Run(mode.String(), func(t *testing.T) {
+			contract(t, func(conn Conn, key string) sioadapter.Factory {
+				return New(conn, &Options{Key: key, Sharded: true, Subscription: mode, Cluster: impatient})
+			})
+		})
+	}
+}
+
+// settle waits until a subscriber has made all changes.
+func settle(t *testing.T, s subscriptions) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Microsecond) {
+		if settled(s) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the subscriptions are not made")
+		}
+	}
+}
+
+func settled(s subscriptions) bool {
+	switch s := s.(type) {
+	case *subscriber:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.changed) == 0 && !s.busy
+	case *clusterSubscriber:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, t := range s.topics {
+			if !t.confirmed {
+				return false
+			}
+		}
+		return true
+	}
+	panic("another kind of subscriptions")
+}
+
+// Redis Cluster has a third of the channels on each of its nodes, and copies
+// what is published otherwise to all of them.
+func TestContractOnRedisCluster(t *testing.T) {
+	t.Parallel()
+	addr := startRedisCluster(t, 3)
+	t.Run("pubsub", func(t *testing.T) {
+		contractOn(t, addr, []int{3}, func(conn Conn, key string) sioadapter.Factory {
+			return New(conn, &Options{Key: key, Cluster: impatient})
+		})
+	})
+	t.Run("sharded", func(t *testing.T) {
+		contractOn(t, addr, []int{3}, func(conn Conn, key string) sioadapter.Factory {
+			return New(conn, &Options{Key: key, Sharded: true, Subscription: Static, Cluster: impatient})
+		})
+	})
+}
+
 // impatient are nodes that do not wait for long for those that are dead.
 var impatient = sioadapter.ClusterOptions{RequestTimeout: time.Second}
 
@@ -27,18 +86,29 @@ var impatient = sioadapter.ClusterOptions{RequestTimeout: time.Second}
 // channels of its own.
 func contract(t *testing.T, factory func(conn Conn, key string) sioadapter.Factory) {
 	t.Parallel()
-	server := startRedis(t)
+	contractOn(t, startRedis(t).Addr, []int{1, 2, 5}, factory)
+}
+
+func contractOn(t *testing.T, addr string, sizes []int, factory func(conn Conn, key string) sioadapter.Factory) {
 	adaptertest.Suite{
 		Timeout: 30 * time.Second,
+		Sizes:   sizes,
 		Open: func(t *testing.T, nodes int) *adaptertest.Cluster {
 			c := &adaptertest.Cluster{}
 			var lines []*line
 			for range nodes {
-				conn, l := dialThrough(t, server.Addr, &line{})
+				conn, l := dialThrough(t, addr, &line{})
 				lines = append(lines, l)
 				c.Factories = append(c.Factories, factory(conn, t.Name()))
 			}
 			c.Kill = func(node int) { lines[node].cut() }
+			c.Settle = func() {
+				for i, f := range c.Factories {
+					if f, ok := f.(*shardedFactory); ok && !lines[i].cutNow() {
+						settle(t, f.subscriptions)
+					}
+				}
+			}
 			return c
 		},
 	}.Run(t)

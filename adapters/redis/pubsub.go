@@ -21,6 +21,9 @@ import (
 // too; with Options.Sharded as of its sharded adapter.
 func New(conn Conn, o *Options) sioadapter.Factory {
 	options := o.withDefaults()
+	if options.Sharded {
+		return &shardedFactory{conn, options, newSubscriptions(conn, options.MaxRetryInterval)}
+	}
 	s := newSubscriber(conn, options.MaxRetryInterval)
 	return sioadapter.FactoryFunc(func(ns sioadapter.Namespace) sioadapter.Adapter {
 		return openPubSub(ns, conn, s, options)

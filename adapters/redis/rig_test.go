@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/redis/rueidis"
 	"github.com/siogo/sio/internal/redisserver"
@@ -16,6 +18,36 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func startRedis(t testing.TB) *redisserver.Server { return redisserver.Start(t) }
+
+// startRedisCluster starts n nodes that have the slots among them, and returns
+// the address of one.
+func startRedisCluster(t testing.TB, n int) string {
+	t.Helper()
+	const slots = 16384
+	var nodes []*redisserver.Server
+	for i := range n {
+		s := redisserver.Start(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "5000")
+		s.Do("CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(i*slots/n), strconv.Itoa((i+1)*slots/n-1))
+		nodes = append(nodes, s)
+		if i > 0 {
+			host, port, _ := net.SplitHostPort(nodes[0].Addr)
+			s.Do("CLUSTER", "MEET", host, port)
+		}
+	}
+	for _, s := range nodes {
+		// The first line of the reply is its length, so it is asked with a script.
+		for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			known := s.Do("EVAL", `return #redis.call("CLUSTER", "SLOTS")`, "0")
+			if known == ":"+strconv.Itoa(n) && s.Do("EVAL", `return string.find(redis.call("CLUSTER", "INFO"), "cluster_state:ok") and 1 or 0`, "0") == ":1" {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("the nodes of Redis Cluster do not agree")
+			}
+		}
+	}
+	return nodes[0].Addr
+}
 
 // dial returns a client of a server, which is closed at the end of the test.
 func dial(t testing.TB, addr string) Conn {
@@ -27,9 +59,8 @@ func dial(t testing.TB, addr string) Conn {
 func dialThrough(t testing.TB, addr string, l *line) (Conn, *line) {
 	t.Helper()
 	conn, err := rueidis.NewClient(rueidis.ClientOption{
-		InitAddress:       []string{addr},
-		ForceSingleClient: true,
-		DialCtxFn:         l.dial,
+		InitAddress: []string{addr},
+		DialCtxFn:   l.dial,
 		// Many clients are made in tests; their buffers need not be large.
 		ReadBufferEachConn: 32 << 10, WriteBufferEachConn: 32 << 10, RingScaleEachConn: 8,
 	})

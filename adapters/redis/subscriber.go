@@ -46,6 +46,7 @@ type subscriber struct {
 	mu      sync.Mutex
 	topics  map[topic]consumer
 	changed map[topic]struct{} // since the goroutine looked
+	busy    bool               // it is making the changes that it has seen
 	states  map[consumer]*consumerState
 	wake    chan struct{} // has room for one: something has changed
 	cancel  context.CancelFunc
@@ -276,6 +277,7 @@ func (s *subscriber) apply(ctx context.Context, d rueidis.DedicatedClient, have 
 			commands = append(commands, subscribe(d, t, wanted))
 		}
 		more := len(s.changed) > 0
+		s.busy = true
 		s.mu.Unlock()
 		for i, r := range d.DoMulti(ctx, commands...) {
 			if err := r.Error(); err != nil {
@@ -292,6 +294,9 @@ func (s *subscriber) apply(ctx context.Context, d rueidis.DedicatedClient, have 
 		}
 	}
 
+	s.mu.Lock()
+	s.busy = false
+	s.mu.Unlock()
 	s.tellConnected()
 	return nil
 }

@@ -80,6 +80,13 @@ func (r *rig) settle(nodes []*node) {
 	}
 }
 
+// joined waits until the bus knows who is in which room.
+func (r *rig) joined() {
+	if r.cluster.Settle != nil {
+		r.cluster.Settle()
+	}
+}
+
 // touch says that something has happened.
 func (r *rig) touch() {
 	select {
@@ -178,6 +185,7 @@ func (n *node) add(id string) *socket {
 	s := n.newSocket(id)
 	n.keep(s)
 	n.adapter.Add(s)
+	n.rig.joined()
 	return s
 }
 
@@ -323,6 +331,7 @@ func (s *socket) texts() []string {
 func (s *socket) join(rooms ...string) {
 	s.node.rig.Helper()
 	s.node.rig.must(s.node.adapter.Join(s, rooms...))
+	s.node.rig.joined()
 }
 
 func (s *socket) isGone() (gone, hungUp bool) {

@@ -19,6 +19,11 @@ type Cluster struct {
 	// that it sends arrives any more, nor does anything at it. Nil leaves out
 	// the tests that need it.
 	Kill func(node int)
+
+	// Settle waits until the rooms that sockets are in by now are known to the
+	// bus, for adapters that tell it. It is called after sockets have joined
+	// rooms. Nil means that there is nothing to wait for.
+	Settle func()
 }
 
 // A Suite is a choice of tests. The zero value of every field but Open is its

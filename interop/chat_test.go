@@ -85,14 +85,14 @@ func startChat(t *testing.T, binary string, flags ...string) chat {
 			t.Errorf("chat: %v", err)
 		}
 	})
-	if !lines.Scan() {
-		t.Fatalf("the chat ended at once: %v", lines.Err())
+	for lines.Scan() {
+		t.Logf("chat: %s", lines.Text())
+		if url := chatAddress.FindString(lines.Text()); url != "" {
+			return chat{url}
+		}
 	}
-	url := chatAddress.FindString(lines.Text())
-	if url == "" {
-		t.Fatalf("the chat says %q, which has no address", lines.Text())
-	}
-	return chat{url}
+	t.Fatalf("the chat ended without saying where it is: %v", lines.Err())
+	return chat{}
 }
 
 // checkPicture fails when a screenshot is missing or of one colour only.

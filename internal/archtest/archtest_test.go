@@ -48,7 +48,7 @@ var imports = map[string][]string{
 	"socketio/sioparser/parsertest":   {"socketio/sioparser"},
 	"adapters/...":                    {"socketio/sioadapter", "socketio/sioparser", "socketio/event"},
 	"bench/...":                       {"engineio/...", "socketio/...", "internal/..."},
-	"examples/...":                    {"engineio/...", "socketio/..."},
+	"examples/...":                    {"engineio/...", "socketio/...", "examples/..."},
 	"cmd/...":                         {"engineio/...", "socketio/...", "adapters/..."},
 }
 

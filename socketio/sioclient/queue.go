@@ -2,9 +2,8 @@ package sioclient
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"sync"
@@ -135,9 +134,8 @@ type retryQueue struct {
 // label returns an id that no other event of any client has.
 func (q *retryQueue) label(id uint64) string {
 	q.once.Do(func() {
-		var b [12]byte
-		rand.Read(b[:]) // never fails
-		q.prefix = base64.RawURLEncoding.EncodeToString(b[:])
+		// It has to be unique, not secret; crypto/rand is large in a browser.
+		q.prefix = strconv.FormatUint(rand.Uint64(), 36) + strconv.FormatUint(rand.Uint64(), 36)
 	})
 	return q.prefix + "-" + strconv.FormatUint(id, 10)
 }

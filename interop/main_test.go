@@ -9,13 +9,15 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain makes the npm package of our own client from its sources, and fails
-// when a server that was closed left a goroutine behind.
+// TestMain makes the npm package of our own client and its tests from their
+// sources, and fails when a server that was closed left a goroutine behind.
 func TestMain(m *testing.M) {
-	build := exec.Command("go", "run", "./build", "-npm", "lib")
-	build.Dir, build.Stderr = "../browser", os.Stderr
-	if err := build.Run(); err != nil {
-		log.Fatalf("making the modules of the browser client: %v", err)
+	for _, args := range [][]string{{"-npm", "lib"}, {"-tests", "testlib"}} {
+		build := exec.Command("go", append([]string{"run", "./build"}, args...)...)
+		build.Dir, build.Stderr = browserClient, os.Stderr
+		if err := build.Run(); err != nil {
+			log.Fatalf("making %s of the browser client: %v", args[1], err)
+		}
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -45,102 +45,110 @@ func recoverable(t *testing.T, engine *engineio.Options) (sio *socketio.Server, 
 	return sio, listener.Addr().String()
 }
 
-// TestRecovery cuts the connection of the official client again and again: by a
-// reset that both sides notice, and so that only the client does. It must be
-// recovered each time and receive every event once, in order, without having
-// received any before the first cut.
+// recoveringClients are the JavaScript clients whose sessions can be recovered:
+// the official one, and ours.
+var recoveringClients = []string{"socket.io-client-4", "sio-client-4"}
+
+// TestRecovery cuts the connection of a client again and again: by a reset that
+// both sides notice, and so that only the client does. It must be recovered
+// each time and receive every event once, in order, without having received any
+// before the first cut.
 func TestRecovery(t *testing.T) {
 	const cuts, perCut = 12, 40
-	for _, mode := range modes {
-		t.Run(mode, func(t *testing.T) {
-			t.Parallel()
-			sio, addr := recoverable(t, nil)
-			wrongAuth := make(chan string, cuts+1)
-			sio.Use(func(_ context.Context, s *socketio.Socket) error {
-				if a := s.Handshake().Auth(); string(a.At(0)) != `{"token":"secret"}` {
-					wrongAuth <- string(a.Raw())
-				}
-				return nil
-			})
-			line := newLine(t, addr)
-			p := node.Start(t, scripts, "recovery.mjs", "http://"+line.addr(), mode)
+	for _, client := range recoveringClients {
+		for _, mode := range modes {
+			t.Run(client+"/"+mode, func(t *testing.T) {
+				t.Parallel()
+				sio, addr := recoverable(t, nil)
+				wrongAuth := make(chan string, cuts+1)
+				sio.Use(func(_ context.Context, s *socketio.Socket) error {
+					if a := s.Handshake().Auth(); string(a.At(0)) != `{"token":"secret"}` {
+						wrongAuth <- string(a.Raw())
+					}
+					return nil
+				})
+				line := newLine(t, addr)
+				p := node.Start(t, scripts, "recovery.mjs", client, "http://"+line.addr(), mode)
 
-			var id string
-			next, recovered := 0, 0
-			emit := func() {
-				for range perCut {
-					if err := sio.Emit("n", next); err != nil {
+				var id string
+				next, recovered := 0, 0
+				emit := func() {
+					for range perCut {
+						if err := sio.Emit("n", next); err != nil {
+							t.Fatal(err)
+						}
+						next++
+					}
+				}
+				for cut := range cuts + 1 {
+					var r struct {
+						Connected string
+						Recovered bool
+					}
+					if err := p.Read(&r); err != nil {
 						t.Fatal(err)
 					}
-					next++
+					switch {
+					case cut == 0:
+						id = r.Connected
+					case r.Recovered && r.Connected == id:
+						recovered++
+					default:
+						t.Fatalf("cut %d: not recovered", cut)
+					}
+					if cut == cuts {
+						break
+					}
+					if cut > 0 { // the first comes before the first event
+						emit()
+					}
+					if cut%4 >= 2 { // else what was emitted is on its way
+						time.Sleep(50 * time.Millisecond)
+					}
+					line.cut(cut%2 == 1)
+					emit()
 				}
-			}
-			for cut := range cuts + 1 {
-				var r struct {
-					Connected string
-					Recovered bool
+				if err := sio.Emit("end"); err != nil {
+					t.Fatal(err)
 				}
+				var r struct{ Numbers []int }
 				if err := p.Read(&r); err != nil {
 					t.Fatal(err)
 				}
-				switch {
-				case cut == 0:
-					id = r.Connected
-				case r.Recovered && r.Connected == id:
-					recovered++
+				want := make([]int, next)
+				for i := range want {
+					want[i] = i
+				}
+				if !slices.Equal(r.Numbers, want) {
+					t.Errorf("received %v, want 0 to %d", r.Numbers, next-1)
+				}
+				if n := len(slices.Collect(sio.LocalSockets())); n != 1 {
+					t.Errorf("%d sockets", n)
+				}
+				select {
+				case a := <-wrongAuth:
+					t.Errorf("the application sees %s as auth", a)
 				default:
-					t.Fatalf("cut %d: not recovered", cut)
 				}
-				if cut == cuts {
-					break
-				}
-				if cut > 0 { // the first comes before the first event
-					emit()
-				}
-				if cut%4 >= 2 { // else what was emitted is on its way
-					time.Sleep(50 * time.Millisecond)
-				}
-				line.cut(cut%2 == 1)
-				emit()
-			}
-			if err := sio.Emit("end"); err != nil {
-				t.Fatal(err)
-			}
-			var r struct{ Numbers []int }
-			if err := p.Read(&r); err != nil {
-				t.Fatal(err)
-			}
-			want := make([]int, next)
-			for i := range want {
-				want[i] = i
-			}
-			if !slices.Equal(r.Numbers, want) {
-				t.Errorf("received %v, want 0 to %d", r.Numbers, next-1)
-			}
-			if n := len(slices.Collect(sio.LocalSockets())); n != 1 {
-				t.Errorf("%d sockets", n)
-			}
-			select {
-			case a := <-wrongAuth:
-				t.Errorf("the application sees %s as auth", a)
-			default:
-			}
-			t.Logf("%d events, %d cuts, %d recovered", next, cuts, recovered)
-		})
+				t.Logf("%d events, %d cuts, %d recovered", next, cuts, recovered)
+			})
+		}
 	}
 }
 
-// TestRecoveryUnderFire lets 20 official clients have their lines cut 500 times
+// TestRecoveryUnderFire lets 20 clients of a kind have their lines cut 500 times
 // while 5,000 events are emitted to all of them: cleanly and half open, between
 // packets and in the middle of handshakes, events and what is replayed. The
 // events are emitted around the cuts, so that they find clients in every state.
 func TestRecoveryUnderFire(t *testing.T) {
 	const clients, cuts, perCut = 20, 25, 10
-	for _, mode := range []string{"websocket", "polling"} {
-		t.Run(mode, func(t *testing.T) {
+	for _, run := range []struct{ client, mode string }{
+		{"socket.io-client-4", "websocket"}, {"socket.io-client-4", "polling"}, {"sio-client-4", "websocket"}, {"sio-client-4", "polling"},
+	} {
+		t.Run(run.client+"/"+run.mode, func(t *testing.T) {
 			t.Parallel()
 			sio, addr := recoverable(t, nil)
-			lines, args := make([]*line, clients), []string{mode}
+			lines, args := make([]*line, clients), []string{run.client, run.mode}
 			for i := range lines {
 				lines[i] = newLine(t, addr)
 				args = append(args, "http://"+lines[i].addr())
@@ -253,8 +261,16 @@ func TestRecoveryUnderFire(t *testing.T) {
 
 // TestUpgradeCutAtItsEnd: when the WebSocket breaks after its probe was answered
 // and before the last poll was, the official client neither polls nor sends any
-// more, until its ping timeout. It is recovered then, and has lost nothing.
+// more, until its ping timeout. It is recovered then, and has lost nothing. Our
+// client goes on polling.
 func TestUpgradeCutAtItsEnd(t *testing.T) {
+	for _, client := range recoveringClients {
+		t.Run(client, func(t *testing.T) { upgradeCutAtItsEnd(t, client) })
+	}
+}
+
+func upgradeCutAtItsEnd(t *testing.T, client string) {
+	t.Parallel()
 	sio, addr := recoverable(t, &engineio.Options{PingInterval: 300 * time.Millisecond, PingTimeout: time.Second})
 	line := newLine(t, addr)
 	var once, noticed sync.Once
@@ -275,7 +291,7 @@ func TestUpgradeCutAtItsEnd(t *testing.T) {
 		}
 		return cut
 	})
-	p := node.Start(t, scripts, "recoveries.mjs", "upgrade", "http://"+line.addr())
+	p := node.Start(t, scripts, "recoveries.mjs", client, "upgrade", "http://"+line.addr())
 	next := 0
 	emit := func() {
 		for range 10 {
@@ -294,11 +310,16 @@ func TestUpgradeCutAtItsEnd(t *testing.T) {
 		t.Fatal(r, err)
 	}
 	emit()
-	if err := p.Read(&r); err != nil {
-		t.Fatal(err)
-	}
-	if !r.Recovered || line.count() != 1 || r.After != "ping timeout" {
-		t.Errorf("recovered: %v, after %q and %d cuts", r.Recovered, r.After, line.count())
+	if client == "sio-client-4" {
+		<-broken
+		time.Sleep(2 * time.Second) // longer than the ping timeout: it would have been hit
+	} else {
+		if err := p.Read(&r); err != nil {
+			t.Fatal(err)
+		}
+		if !r.Recovered || line.count() != 1 || r.After != "ping timeout" {
+			t.Errorf("recovered: %v, after %q and %d cuts", r.Recovered, r.After, line.count())
+		}
 	}
 	emit()
 	if err := sio.Emit("end"); err != nil {
@@ -307,6 +328,9 @@ func TestUpgradeCutAtItsEnd(t *testing.T) {
 	for len(r.Numbers) == 0 {
 		if err := p.Read(&r); err != nil {
 			t.Fatal(err)
+		}
+		if client == "sio-client-4" && r.After != "" {
+			t.Errorf("disconnected: %q", r.After)
 		}
 	}
 	if lost, twice, late := compare(r.Numbers, next); lost+twice+late > 0 {

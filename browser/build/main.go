@@ -122,9 +122,9 @@ func footer(entry string) string {
 }
 
 // testModules makes each test one module, which has the sources in it. They
-// import "rig", which Node and pages have a form of their own of.
+// share the module rig.js, by which Node and pages know them.
 func testModules(dir string) (map[string][]byte, error) {
-	sources, err := filepath.Glob(filepath.Join(dir, "test", "*.test.ts"))
+	sources, err := filepath.Glob(filepath.Join(dir, "test", "*.ts"))
 	if err != nil {
 		return nil, err
 	}
@@ -133,6 +133,7 @@ func testModules(dir string) (map[string][]byte, error) {
 		name := strings.TrimSuffix(filepath.Base(source), ".ts")
 		options := options(dir, "../test/"+name+".ts", name+".js")
 		options.Format = api.FormatESModule
+		options.Target = api.ES2022 // await at the top
 		options.External = []string{"node:*", "ws", "./rig.js"}
 		options.Sourcemap = api.SourceMapInline
 		if err := run(options, files); err != nil {

@@ -1,18 +1,12 @@
 /*! sio browser client | MIT */
 "use strict";
 (() => {
-  var __defProp = Object.defineProperty;
-  var __export = (target, all) => {
-    for (var name2 in all)
-      __defProp(target, name2, { get: all[name2], enumerable: true });
-  };
-
   // src/clock.ts
   var { setTimeout: nativeSet, clearTimeout: nativeClear } = globalThis;
   var clockOf = ({ useNativeTimers, autoUnref }) => (callback, ms) => {
-    const timer = (useNativeTimers ? nativeSet : globalThis.setTimeout).call(globalThis, callback, ms);
+    const timer = (useNativeTimers ? nativeSet : setTimeout)(callback, ms);
     if (autoUnref) timer.unref?.();
-    return () => (useNativeTimers ? nativeClear : globalThis.clearTimeout).call(globalThis, timer);
+    return () => (useNativeTimers ? nativeClear : clearTimeout)(timer);
   };
   var soon = (callback) => queueMicrotask(callback);
   function guard(callback) {
@@ -75,6 +69,13 @@
       return this.listeners(event).length > 0;
     }
   };
+  function listen(to, listeners) {
+    const each = (method) => {
+      for (const event in listeners) to[method](event, listeners[event]);
+    };
+    each("on");
+    return () => each("off");
+  }
   var proto = Emitter.prototype;
   proto.addEventListener = proto.on;
   proto.removeListener = proto.removeEventListener = proto.removeAllListeners = proto.off;
@@ -111,10 +112,9 @@
 
   // src/url.ts
   function parseUrl(uri, page = globalThis.location) {
-    const scheme = page?.protocol ?? "https:";
     if (/^\/(?!\/)/.test(uri)) uri = `//${page?.host ?? "localhost"}${uri}`;
-    const [, protocol2, , ipv6, name2, port, path, query] = /^(?:(https?:|wss?:)?\/\/)?([^@/?#]*@)?(?:\[([^\]]*)]|([^:/?#]*))(?::(\d+))?([^?#]*)(?:\?([^#]*))?/i.exec(uri);
-    const secure = /^(http|ws)s/i.test(protocol2 ?? scheme);
+    const [, protocol2, , ipv6, name2, port, path, query] = /^(?:(?:(https?|wss?):)?\/\/)?([^@/?#]*@)?(?:\[([^\]]*)]|([^:/?#]*))(?::(\d+))?([^?#]*)(?:\?([^#]*))?/i.exec(uri);
+    const secure = /^(http|ws)s/i.test(protocol2 ?? page?.protocol ?? "https");
     return {
       secure,
       hostname: ipv6 ?? name2,
@@ -161,14 +161,6 @@
   }
 
   // src/engine/transport.ts
-  var TransportError = class extends Error {
-    constructor(reason, description, context) {
-      super(reason);
-      this.description = description;
-      this.context = context;
-      this.type = "TransportError";
-    }
-  };
   var Transport = class extends Emitter {
     constructor(opts) {
       super();
@@ -178,11 +170,11 @@
       this.readyState = "opening";
       this.query = opts.query;
       this.socket = opts.socket;
-      this.supportsBinary = !opts.forceBase64;
+      this._supportsBinary = !opts.forceBase64;
     }
     open() {
       try {
-        this.doOpen();
+        this._doOpen();
       } catch (error) {
         soon(() => this._fire("error", error));
       }
@@ -190,13 +182,13 @@
     }
     close() {
       if (this.readyState !== "closed") {
-        this.doClose();
-        this.onClose();
+        this._doClose();
+        this._onClose();
       }
       return this;
     }
     send(packets) {
-      if (this.readyState === "open") this.write(packets);
+      if (this.readyState === "open") this._write(packets);
     }
     /** Calls back when nothing is under way any more, and starts nothing new meanwhile. */
     pause(paused) {
@@ -205,45 +197,48 @@
     /** Undoes pause. */
     resume() {
     }
-    onOpen() {
+    _onOpen() {
       this.readyState = "open";
       this.writable = true;
       this._fire("open");
     }
-    onData(data) {
-      this.onPacket(decodePacket(data, this.socket.binaryType));
+    _onData(data) {
+      this._onPacket(decodePacket(data, this.socket.binaryType));
     }
-    onPacket(packet) {
+    _onPacket(packet) {
       this._fire("packet", packet);
     }
-    onError(reason, description, context) {
-      this._fire("error", new TransportError(reason, description, context));
+    _onError(reason, description, context) {
+      this._fire("error", Object.assign(Error(reason), { type: "TransportError", description, context }));
     }
-    onClose(details) {
+    _onClose(details) {
       this.readyState = "closed";
       this._fire("close", details);
     }
     /** All that was given to write has left. */
-    onDrain() {
+    _onDrain() {
       this.writable = true;
       this._fire("drain");
     }
     /** The address to connect to, with the query. */
-    createUri(scheme, timestamp) {
+    _createUri(scheme, timestamp) {
       const { hostname, port, secure, path, timestampParam } = this.opts;
-      if (timestamp) this.query[timestampParam] = Date.now().toString(36) + Math.random().toString(36).slice(2, 7);
-      if (!this.supportsBinary) this.query["b64"] = 1;
-      const query = Object.keys(this.query).map((key) => `${encodeURIComponent(key)}=${encodeURIComponent(this.query[key])}`);
-      return `${scheme}://${hostname.includes(":") ? `[${hostname}]` : hostname}${port && Number(port) !== (secure ? 443 : 80) ? `:${port}` : ""}${path}?${query.join("&")}`;
+      if (timestamp) this.query[timestampParam] = Math.random().toString(36).slice(2);
+      if (!this._supportsBinary) this.query["b64"] = 1;
+      return `${scheme}://${hostname.includes(":") ? `[${hostname}]` : hostname}${port && Number(port) !== (secure ? 443 : 80) ? `:${port}` : ""}${path}?${new URLSearchParams(this.query).toString()}`;
     }
   };
 
   // src/engine/polling.ts
   var Polling = class extends Transport {
+    constructor() {
+      super(...arguments);
+      this._posting = false;
+    }
     get name() {
       return "polling";
     }
-    doOpen() {
+    _doOpen() {
       this._poll();
     }
     _poll() {
@@ -252,18 +247,18 @@
           this._get = void 0;
           this._receive(text);
         },
-        failed: (...what) => this.onError(this._errors[0], ...what)
+        failed: (...what) => this._onError(this._errors[0], ...what)
       });
       this._fire("poll");
     }
     _receive(text) {
       for (const packet of decodePayload(text, this.socket.binaryType)) {
-        if (this.readyState === "opening" && packet.type === "open") this.onOpen();
+        if (this.readyState === "opening" && packet.type === "open") this._onOpen();
         if (packet.type === "close") {
-          this.onClose({ description: "transport closed by the server" });
+          this._onClose({ description: "transport closed by the server" });
           return;
         }
-        guard(() => this.onPacket(packet));
+        guard(() => this._onPacket(packet));
       }
       if (this.readyState === "closed") return;
       this._fire("pollComplete");
@@ -273,7 +268,7 @@
     _next() {
       if (this.readyState === "open") {
         if (!this._get) this._poll();
-      } else if (this.readyState === "pausing" && !this._get && !this._post) {
+      } else if (this.readyState === "pausing" && !this._get && !this._posting) {
         this.readyState = "paused";
         this._paused();
       }
@@ -288,48 +283,43 @@
       this.readyState = "open";
       this._next();
     }
-    write(packets) {
+    _write(packets) {
       this.writable = false;
-      this._post = () => {
-      };
+      this._posting = true;
       encodePackets(
         packets,
         false,
         (frames) => {
-          this._post = this._request(joinPayload(frames), {
+          this._request(joinPayload(frames), {
             ok: () => {
-              this._post = void 0;
-              this.onDrain();
+              this._posting = false;
+              this._onDrain();
               this._next();
             },
-            failed: (...what) => this.onError(this._errors[1], ...what)
+            failed: (...what) => this._onError(this._errors[1], ...what)
           });
         },
-        (error) => this.onError(this._errors[1], error)
+        (error) => this._onError(this._errors[1], error)
       );
     }
     /** Says goodbye, if there is a session, and leaves no request behind. */
-    doClose() {
-      const abort = this._get;
-      if (this.readyState === "opening") abort?.();
-      else
-        encodePackets([{ type: "close" }], false, (frames) => {
-          this._request(joinPayload(frames), { ok: () => abort?.(), failed: () => abort?.() });
-        }, abort);
+    _doClose() {
+      const abort = () => this._get?.();
+      if (this.readyState === "opening") abort();
+      else this._request("1", { ok: abort, failed: abort });
     }
-    uri() {
-      return this.createUri(this.opts.secure ? "https" : "http", this.opts.timestampRequests !== false);
+    _uri() {
+      return this._createUri(this.opts.secure ? "https" : "http", this.opts.timestampRequests !== false);
     }
   };
   var XHR = class extends Polling {
-    constructor() {
-      super(...arguments);
-      this._errors = ["xhr poll error", "xhr post error"];
+    get _errors() {
+      return ["xhr poll error", "xhr post error"];
     }
     _request(body, { ok, failed }) {
       const { withCredentials, requestTimeout, extraHeaders } = this.opts;
       const xhr = new XMLHttpRequest();
-      xhr.open(body === void 0 ? "GET" : "POST", this.uri());
+      xhr.open(body === void 0 ? "GET" : "POST", this._uri());
       for (const name2 in extraHeaders) xhr.setRequestHeader(name2, extraHeaders[name2]);
       xhr.withCredentials = !!withCredentials;
       xhr.timeout = requestTimeout ?? 0;
@@ -340,14 +330,13 @@
     }
   };
   var Fetch = class extends Polling {
-    constructor() {
-      super(...arguments);
-      this._errors = ["fetch read error", "fetch write error"];
+    get _errors() {
+      return ["fetch read error", "fetch write error"];
     }
     _request(body, { ok, failed }) {
       const controller = new AbortController();
       const { signal } = controller;
-      const response = fetch(this.uri(), {
+      const response = fetch(this._uri(), {
         method: body === void 0 ? "GET" : "POST",
         body: body ?? null,
         headers: this.opts.extraHeaders ?? {},
@@ -367,85 +356,78 @@
     get name() {
       return "websocket";
     }
-    createSocket(uri) {
+    _createSocket(uri) {
       const { protocols } = this.opts;
       return protocols ? new WebSocket(uri, protocols) : new WebSocket(uri);
     }
-    doWrite(frame, _options) {
+    _doWrite(frame, _options) {
       this.ws.send(frame);
     }
-    doOpen() {
-      const ws = this.ws = this.createSocket(this.uri());
+    _doOpen() {
+      const ws = this.ws = this._createSocket(this._uri());
       ws.binaryType = this.socket.binaryType;
-      ws.onopen = () => this.onOpen();
-      ws.onclose = (context) => this.readyState === "closed" || this.onClose({ description: "websocket connection closed", context });
-      ws.onmessage = ({ data }) => this.onData(data);
-      ws.onerror = (event) => this.onError("websocket error", event);
+      ws.onopen = () => this._onOpen();
+      ws.onclose = (context) => this.readyState === "closed" || this._onClose({ description: "websocket connection closed", context });
+      ws.onmessage = ({ data }) => this._onData(data);
+      ws.onerror = (event) => this._onError("websocket error", event);
     }
-    write(packets) {
+    _write(packets) {
       this.writable = false;
       encodePackets(
         packets,
-        this.supportsBinary,
+        this._supportsBinary,
         (frames) => {
           try {
-            frames.forEach((frame, i) => this.doWrite(frame, packets[i].options));
+            frames.forEach((frame, i) => this._doWrite(frame, packets[i].options));
           } catch {
           }
-          soon(() => this.onDrain());
+          soon(() => this._onDrain());
         },
-        (error) => this.onError("websocket error", error)
+        (error) => this._onError("websocket error", error)
       );
     }
-    doClose() {
+    _doClose() {
       this.ws?.close();
     }
-    uri() {
-      return this.createUri(this.opts.secure ? "wss" : "ws", !!this.opts.timestampRequests);
+    _uri() {
+      return this._createUri(this.opts.secure ? "wss" : "ws", !!this.opts.timestampRequests);
     }
   };
 
   // src/engine/webtransport.ts
   function encodeHeader(binary, length) {
-    const header = new Uint8Array(length < 126 ? 1 : length < 65536 ? 3 : 9);
-    const view = new DataView(header.buffer);
-    if (length < 126) header[0] = length;
-    else if (length < 65536) {
-      header[0] = 126;
-      view.setUint16(1, length);
-    } else {
-      header[0] = 127;
-      view.setBigUint64(1, BigInt(length));
-    }
-    if (binary) header[0] |= 128;
-    return header;
+    const size = length < 126 ? 1 : length < 65536 ? 3 : 9;
+    const view = new DataView(new ArrayBuffer(size));
+    view.setUint8(0, (size < 3 ? length : size < 9 ? 126 : 127) + (binary ? 128 : 0));
+    if (size === 3) view.setUint16(1, length);
+    if (size === 9) view.setBigUint64(1, BigInt(length));
+    return new Uint8Array(view.buffer);
   }
   function decodeHeader(bytes) {
-    if (!bytes.length) return void 0;
     const head = bytes[0] & 127;
     const size = head < 126 ? 1 : head < 127 ? 3 : 9;
     if (bytes.length < size) return void 0;
     const view = new DataView(bytes.buffer, bytes.byteOffset);
     const length = size < 2 ? head : size < 4 ? view.getUint16(1) : Number(view.getBigUint64(1));
-    if (!length || length > Number.MAX_SAFE_INTEGER) throw Error("length");
+    if (!length || length >= 2 ** 53) throw Error("length");
     return { binary: bytes[0] > 127, length, size };
   }
   var WT = class extends Transport {
     get name() {
       return "webtransport";
     }
-    doOpen() {
+    _doOpen() {
       const session = this._session = new WebTransport(
-        this.createUri("https", false),
+        this._createUri("https", false),
         this.opts.transportOptions[this.name]
       );
-      const failed = (error) => this.onError("webtransport error", error);
-      session.closed.then(() => this.readyState === "closed" || this.onClose(), failed);
+      const failed = (error) => this._onError("webtransport error", error);
+      session.closed.then(() => this.readyState === "closed" || this._onClose(), failed);
       session.ready.then(async () => {
         const { readable, writable } = await session.createBidirectionalStream();
         this._writer = writable.getWriter();
         this.readyState = "open";
-        this.write([{ type: "open", data: this.query["sid"] && JSON.stringify({ sid: this.query["sid"] }) }], () => this.onOpen());
+        this._write([{ type: "open", data: this.query["sid"] && JSON.stringify({ sid: this.query["sid"] }) }], () => this._onOpen());
         await this._read(readable.getReader());
       }).catch(failed);
     }
@@ -464,25 +446,23 @@
           if (buffer.length < end) break;
           const data = buffer.slice(header.size, end);
           buffer = buffer.slice(end);
-          this.onPacket(
-            header.binary ? { type: "message", data: platform.bytes(data, this.socket.binaryType) } : decodePacket(new TextDecoder().decode(data), this.socket.binaryType)
-          );
+          this._onData(header.binary ? platform.bytes(data, this.socket.binaryType) : new TextDecoder().decode(data));
         }
       }
     }
-    write(packets, written = () => this.onDrain()) {
+    _write(packets, written = () => this._onDrain()) {
       this.writable = false;
-      const failed = (error) => this.onError("webtransport error", error);
-      encodePackets(packets, true, (frames) => this._write(frames).then(written, failed), failed);
+      const failed = (error) => this._onError("webtransport error", error);
+      encodePackets(packets, true, (frames) => this._send(frames).then(written, failed), failed);
     }
-    async _write(frames) {
+    async _send(frames) {
       for (const frame of frames) {
         const bytes = typeof frame === "string" ? new TextEncoder().encode(frame) : "arrayBuffer" in frame ? new Uint8Array(await frame.arrayBuffer()) : bytesOf(frame);
         await this._writer.write(encodeHeader(typeof frame !== "string", bytes.length));
         await this._writer.write(bytes);
       }
     }
-    doClose() {
+    _doClose() {
       this._session?.close();
     }
   };
@@ -495,12 +475,14 @@
     websocket: WS,
     webtransport: WT
   };
+  var protocol = 4;
+  var webSocketWorked = false;
   var live = /* @__PURE__ */ new Set();
-  var listen = globalThis.addEventListener;
-  if (listen) {
+  var listen2 = globalThis.addEventListener;
+  if (listen2) {
     const each = (event, act) => (
       // A copy: a listener may connect anew, and that connection is not meant.
-      listen(event, (e) => [...live].forEach((engine) => act(engine, e)))
+      listen2(event, (e) => [...live].forEach((engine) => act(engine, e)))
     );
     each("offline", (engine) => {
       if (engine.hostname !== "localhost") engine._onClose("transport close", { description: "network connection lost" });
@@ -511,13 +493,13 @@
     });
     each("visibilitychange", (engine) => engine._hasPingExpired());
   }
-  var _Engine = class _Engine extends Emitter {
+  var Engine = class extends Emitter {
     constructor(uri, options = {}) {
       super();
       this.binaryType = platform.binaryType;
       /** What waits to be sent. What is being sent stays at its front until it has left. */
       this.writeBuffer = [];
-      this._state = { name: "opening" };
+      this.readyState = "opening";
       this._sending = 0;
       this._stopTimer = () => {
       };
@@ -551,39 +533,25 @@
       opts.query = typeof query === "string" ? Object.fromEntries(new URLSearchParams(query)) : query ?? {};
       const { transports } = opts;
       let classes = opts.transportImplementations;
-      if (classes && transports) throw Error("specifying both 'transportImplementations' and 'transports' options is not supported");
+      if (classes && transports) throw Error("both 'transportImplementations' and 'transports' are given");
       if (typeof transports?.[0] === "function") classes = transports;
       this._byName = classes ? Object.fromEntries(classes.map((one) => [one.prototype.name, one])) : defaults;
       this.transports = classes ? Object.keys(this._byName) : [...transports ?? Object.keys(defaults)];
       this._clock = clockOf(opts);
       live.add(this);
-      if (opts.closeOnBeforeunload) listen?.("beforeunload", this._leave);
+      if (opts.closeOnBeforeunload) listen2?.("beforeunload", this._leave);
       this._open();
-    }
-    get readyState() {
-      return this._state.name;
     }
     /** Whether another transport is about to take over; nothing is sent meanwhile. */
     get upgrading() {
       return !!this._successor;
     }
-    _isOpen() {
-      return this._state.name === "open";
-    }
-    get _successor() {
-      return this._state.upgrading;
-    }
-    set _successor(transport) {
-      this._state.upgrading = transport;
-    }
     _create(name2) {
       const { opts, secure, hostname, port, id } = this;
-      const Class = this._byName[name2];
-      if (!Class) throw Error(`unknown transport "${name2}"`);
-      return new Class({
+      return new this._byName[name2]({
         ...opts,
         path: opts.path,
-        query: { ...opts.query, EIO: _Engine.protocol, transport: name2, ...id && { sid: id } },
+        query: { ...opts.query, EIO: protocol, transport: name2, ...id && { sid: id } },
         socket: this,
         secure,
         hostname,
@@ -597,7 +565,7 @@
         soon(() => this._onError(Error("No transports available")));
         return;
       }
-      const remembered = opts.rememberUpgrade && _Engine.priorWebsocketSuccess && transports.includes("websocket");
+      const remembered = opts.rememberUpgrade && webSocketWorked && transports.includes("websocket");
       this._setTransport(this._create(remembered ? "websocket" : transports[0]));
       this.transport.open();
     }
@@ -609,7 +577,7 @@
     /** Tries a transport while the connection goes on, and changes to it if the server answers there. */
     _probe(name2) {
       const transport = this._create(name2);
-      _Engine.priorWebsocketSuccess = false;
+      webSocketWorked = false;
       const stop = () => {
         transport.off();
         this.off("close", closed).off("upgrading", other);
@@ -630,7 +598,7 @@
         if (type !== "pong" || data !== "probe" || this.readyState !== "open" || this._successor) return failed("no pong");
         this._successor = transport;
         this._fire("upgrading", transport);
-        _Engine.priorWebsocketSuccess = name2 === "websocket";
+        webSocketWorked = name2 === "websocket";
         this.transport.pause(() => {
           if (this._successor !== transport) return;
           stop();
@@ -671,20 +639,21 @@
       } catch {
       }
       const { sid, upgrades, pingInterval, pingTimeout } = handshake ?? {};
-      if (typeof sid !== "string" || !Array.isArray(upgrades) || !(Number.isFinite(pingInterval) && pingInterval > 0) || !(Number.isFinite(pingTimeout) && pingTimeout > 0)) {
+      const isDelay = (ms) => Number.isFinite(ms) && ms > 0;
+      if (typeof sid !== "string" || !sid || !Array.isArray(upgrades) || !isDelay(pingInterval) || !isDelay(pingTimeout)) {
         return this._onError(Error("invalid handshake"));
       }
       this._handshake = handshake;
       this._fire("handshake", this._handshake);
       this.id = this.transport.query["sid"] = sid;
-      this._state = { name: "open" };
-      _Engine.priorWebsocketSuccess = this.transport.name === "websocket";
+      this.readyState = "open";
+      webSocketWorked = this.transport.name === "websocket";
       this._resetDeadline();
       this._fire("open");
       this._flush();
       if (this.opts.upgrade) {
         for (const name2 of upgrades) {
-          if (this._isOpen() && this.transports.includes(name2)) this._probe(name2);
+          if (this.readyState === "open" && this.transports.includes(name2)) this._probe(name2);
         }
       }
     }
@@ -744,9 +713,8 @@
     }
     /** Closes the connection, once what waits has been sent. */
     close() {
-      const state = this._state;
-      if (state.name === "opening" || state.name === "open") {
-        this._state = { name: "closing", upgrading: this._successor };
+      if (this.readyState === "opening" || this.readyState === "open") {
+        this.readyState = "closing";
         const end = () => {
           if (this.upgrading) this.once("upgrade", end).once("upgradeError", end);
           else this._onClose("forced close");
@@ -757,7 +725,7 @@
       return this;
     }
     _onError(error) {
-      _Engine.priorWebsocketSuccess = false;
+      webSocketWorked = false;
       if (this.opts.tryAllTransports && this.transports.length > 1 && this.readyState === "opening") {
         this.transports.shift();
         this._open();
@@ -769,7 +737,8 @@
     /** @internal */
     _onClose(reason, description) {
       if (this.readyState === "closed") return;
-      this._state = { name: "closed" };
+      this.readyState = "closed";
+      this._successor = void 0;
       live.delete(this);
       this._stopTimer();
       globalThis.removeEventListener?.("beforeunload", this._leave);
@@ -780,27 +749,12 @@
       this._sending = 0;
     }
   };
-  _Engine.protocol = 4;
-  /** Whether WebSocket worked at the last attempt of any connection. */
-  _Engine.priorWebsocketSuccess = false;
-  var Engine = _Engine;
   function sizeOf(data) {
-    if (!isBinary(data)) return data ? new TextEncoder().encode(data).length : 0;
+    if (!isBinary(data)) return new TextEncoder().encode(data).length;
     return Math.ceil(("arrayBuffer" in data ? data.size : bytesOf(data).length) / 3) * 4;
   }
 
   // src/parser.ts
-  var parser_exports = {};
-  __export(parser_exports, {
-    Decoder: () => Decoder,
-    Encoder: () => Encoder,
-    PacketType: () => PacketType,
-    protocol: () => protocol,
-    reserved: () => reserved,
-    validate: () => validate
-  });
-  var protocol = 5;
-  var PacketType = { CONNECT: 0, DISCONNECT: 1, EVENT: 2, ACK: 3, CONNECT_ERROR: 4, BINARY_EVENT: 5, BINARY_ACK: 6 };
   var reserved = ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
   var maxAttachments = 10;
   var Encoder = class {
@@ -810,7 +764,7 @@
         const binary2 = [this[key], value].find(isBinary);
         return binary2 ? { "_placeholder": true, num: attachments.push(binary2) - 1 } : value;
       });
-      const binary = attachments.length > 0 && (type === PacketType.EVENT || type === PacketType.ACK);
+      const binary = attachments.length > 0 && (type === 2 /* EVENT */ || type === 3 /* ACK */);
       return [
         `${binary ? `${type + 3}${attachments.length}-` : type}${nsp === "/" ? "" : `${nsp},`}${id ?? ""}${text}`,
         ...binary ? attachments : []
@@ -822,7 +776,7 @@
     const [name2] = Array.isArray(data) ? data : [];
     if (typeof nsp !== "string" || !/^\/[^,]*$/.test(nsp)) throw Error("invalid namespace");
     if (id !== void 0 && !(Number.isSafeInteger(id) && id >= 0)) throw Error("invalid acknowledgement id");
-    if (!(type === PacketType.CONNECT ? data === void 0 || isObject : type === PacketType.DISCONNECT ? data === void 0 : type === PacketType.CONNECT_ERROR ? isObject || typeof data === "string" : Array.isArray(data) && (type === PacketType.ACK || Number.isFinite(name2) || typeof name2 === "string" && !reserved.includes(name2)))) throw Error("invalid payload");
+    if (!(type === 0 /* CONNECT */ ? data === void 0 || isObject : type === 1 /* DISCONNECT */ ? data === void 0 : type === 4 /* CONNECT_ERROR */ ? isObject || typeof data === "string" : Array.isArray(data) && (type === 3 /* ACK */ || Number.isFinite(name2) || typeof name2 === "string" && !reserved.includes(name2)))) throw Error("invalid payload");
   }
   var Decoder = class extends Emitter {
     constructor() {
@@ -848,9 +802,10 @@
       const type = text.charCodeAt(0) - 48;
       if (!(type >= 0 && type <= 6)) throw Error(`unknown packet type ${text[0]}`);
       const binary = type > 4;
-      const [head, count] = (binary ? /^.([1-9]\d*)-/ : /./s).exec(text) ?? [];
+      const [head, digits] = (binary ? /^.([1-9]\d*)-/ : /./s).exec(text) ?? [];
+      const count = Number(digits);
       if (!head) throw Error("illegal attachments");
-      if (Number(count) > maxAttachments) throw Error("too many attachments");
+      if (count > maxAttachments) throw Error("too many attachments");
       const [, nsp, id, payload] = /^(?:(\/[^,]*)(?:,|$))?(\d*)([^]*)$/.exec(text.slice(head.length));
       if (id.length > 16) throw Error("invalid acknowledgement id");
       const places = [];
@@ -858,6 +813,7 @@
       if (id) packet.id = Number(id);
       if (payload) {
         try {
+          if (/^\s/.test(payload)) throw 0;
           packet.data = JSON.parse(payload, !binary ? void 0 : function(key, value) {
             if (value?.["_placeholder"] === true) places.push([this, key, value.num]);
             return value;
@@ -868,8 +824,8 @@
       }
       validate(packet);
       if (!binary) this._fire("decoded", packet);
-      else this._state = { name: "waiting", packet, count: Number(count), attachments: [], places };
-      if (places.some(([, , num]) => !Number.isInteger(num) || num < 0 || num >= Number(count))) throw Error("illegal attachments");
+      else this._state = { name: "waiting", packet, count, attachments: [], places };
+      if (places.some(([, , num]) => !Number.isInteger(num) || num < 0 || num >= count)) throw Error("illegal attachments");
     }
     destroy() {
       this._state = { name: "idle" };
@@ -919,13 +875,14 @@
       const { io: io2 } = this;
       if (this.connected) return this;
       if (!this.active) {
-        const open = () => this._onOpen();
-        const packet = (packet2) => this._onPacket(packet2);
-        const error = (error2) => this.connected || this._fire("connect_error", error2);
-        const close = (reason, description) => this._onClose(reason, description);
-        io2.on("open", open).on("packet", packet).on("error", error).on("close", close);
-        this._state = { name: "joining", leave: () => io2.off("open", open).off("packet", packet).off("error", error).off("close", close) };
-        if (io2._readyState === "open") open();
+        const leave = listen(io2, {
+          open: () => this._onOpen(),
+          packet: (packet) => this._onPacket(packet),
+          error: (error) => this.connected || this._fire("connect_error", error),
+          close: (reason, description) => this._onClose(reason, description)
+        });
+        this._state = { name: "joining", leave };
+        if (io2._readyState === "open") this._onOpen();
       }
       if (!io2._reconnecting) io2.open();
       return this;
@@ -955,7 +912,7 @@
         this._drainQueue();
         return;
       }
-      const packet = { type: PacketType.EVENT, nsp: this.nsp, data: args, options: { compress: flags.compress !== false } };
+      const packet = { type: 2 /* EVENT */, nsp: this.nsp, data: args, options: { compress: flags.compress !== false } };
       if (ack) this._await(packet.id = this._ids++, ack, flags);
       const { engine } = this.io;
       if (this.connected && !engine._hasPingExpired()) {
@@ -1017,7 +974,7 @@
       const { engine } = this.io;
       const send = (data) => {
         if (this._state.name !== "joining" || engine !== this.io.engine || this.io._readyState !== "open") return;
-        this._packet(PacketType.CONNECT, this._pid ? { pid: this._pid, offset: this._lastOffset, ...data } : data);
+        this._packet(0 /* CONNECT */, this._pid ? { pid: this._pid, offset: this._lastOffset, ...data } : data);
       };
       if (typeof auth === "function") auth(send);
       else send(auth);
@@ -1037,22 +994,22 @@
     _onPacket({ type, nsp, data, id }) {
       if (nsp !== this.nsp) return;
       switch (type) {
-        case PacketType.CONNECT:
+        case 0 /* CONNECT */:
           this._onConnect(data ?? {});
           break;
-        case PacketType.EVENT:
-        case PacketType.BINARY_EVENT:
+        case 2 /* EVENT */:
+        case 5 /* BINARY_EVENT */:
           this._onEvent(data, id);
           break;
-        case PacketType.ACK:
-        case PacketType.BINARY_ACK:
+        case 3 /* ACK */:
+        case 6 /* BINARY_ACK */:
           this._answer(id, null, data);
           break;
-        case PacketType.DISCONNECT:
+        case 1 /* DISCONNECT */:
           this._leave();
           this._onClose("io server disconnect");
           break;
-        case PacketType.CONNECT_ERROR: {
+        case 4 /* CONNECT_ERROR */: {
           this._leave();
           const { message, data: more } = typeof data === "object" ? data ?? {} : { message: data };
           this._fire("connect_error", Object.assign(Error(message), { data: more }));
@@ -1062,8 +1019,8 @@
     _onConnect({ sid, pid }) {
       const state = this._state;
       if (state.name !== "joining") return;
-      if (!sid) {
-        this._fire("connect_error", Error("the server does not speak this protocol: it is of generation 2.x (there is no sid in its CONNECT)"));
+      if (typeof sid !== "string") {
+        this._fire("connect_error", Error("no sid: is this a server of generation 2.x?"));
         return;
       }
       this._state = { name: "connected", leave: state.leave, id: sid };
@@ -1086,7 +1043,7 @@
         args.push((...answer) => {
           if (sent) return;
           sent = true;
-          this._packet(PacketType.ACK, answer, id);
+          this._packet(3 /* ACK */, answer, id);
         });
       }
       if (this.connected) this._dispatch(args);
@@ -1109,7 +1066,7 @@
     /** Disconnects for good. The last socket takes the connection with it. */
     disconnect() {
       const { connected } = this;
-      if (connected) this._packet(PacketType.DISCONNECT);
+      if (connected) this._packet(1 /* DISCONNECT */);
       this._leave();
       if (connected) this._onClose("io client disconnect");
       return this;
@@ -1196,12 +1153,14 @@
       this.opts = opts;
       opts.path || (opts.path = "/socket.io");
       this._clock = clockOf(opts);
-      this.reconnection(opts.reconnection !== false);
-      this.reconnectionAttempts(opts.reconnectionAttempts || Infinity);
-      this.reconnectionDelay(opts.reconnectionDelay || 1e3);
-      this.reconnectionDelayMax(opts.reconnectionDelayMax || 5e3);
-      this.randomizationFactor(opts.randomizationFactor ?? 0.5);
-      this.timeout(opts.timeout ?? 2e4);
+      this._settings = {
+        reconnection: opts.reconnection !== false,
+        reconnectionAttempts: opts.reconnectionAttempts || Infinity,
+        reconnectionDelay: opts.reconnectionDelay || 1e3,
+        reconnectionDelayMax: opts.reconnectionDelayMax || 5e3,
+        randomizationFactor: opts.randomizationFactor ?? 0.5,
+        timeout: opts.timeout ?? 2e4
+      };
       const parser = opts.parser || _Manager._parser;
       this._encoder = new parser.Encoder();
       this._decoder = new parser.Decoder();
@@ -1209,34 +1168,26 @@
       if (this._autoConnect) this.open();
     }
     reconnection(v) {
-      if (v === void 0) return this._reconnection;
-      this._reconnection = v;
-      if (!v) this._skipReconnect = true;
-      return this;
+      return this._setting("reconnection", v);
     }
     reconnectionAttempts(v) {
-      if (v === void 0) return this._reconnectionAttempts;
-      this._reconnectionAttempts = v;
-      return this;
+      return this._setting("reconnectionAttempts", v);
     }
     reconnectionDelay(v) {
-      if (v === void 0) return this._reconnectionDelay;
-      this._reconnectionDelay = v;
-      return this;
+      return this._setting("reconnectionDelay", v);
     }
     reconnectionDelayMax(v) {
-      if (v === void 0) return this._reconnectionDelayMax;
-      this._reconnectionDelayMax = v;
-      return this;
+      return this._setting("reconnectionDelayMax", v);
     }
     randomizationFactor(v) {
-      if (v === void 0) return this._randomizationFactor;
-      this._randomizationFactor = v;
-      return this;
+      return this._setting("randomizationFactor", v);
     }
     timeout(v) {
-      if (v === void 0) return this._timeout;
-      this._timeout = v;
+      return this._setting("timeout", v);
+    }
+    _setting(name2, v) {
+      if (v === void 0) return this._settings[name2];
+      this._settings[name2] = v;
       return this;
     }
     /** @internal */
@@ -1264,14 +1215,6 @@
     _open(fn) {
       let stopTimer = () => {
       };
-      const opening = { name: "opening", stop: () => {
-        stopTimer();
-        engine.off("open", opened).off("error", failed);
-      } };
-      const opened = () => {
-        this._opened();
-        fn?.();
-      };
       const failed = (error) => {
         this._to({ name: "closed" });
         this._fire("error", error);
@@ -1279,34 +1222,43 @@
         else this._reconnect();
       };
       const engine = this.engine = new Engine(this.uri, this.opts);
-      this._to(opening);
-      engine.on("open", opened).on("error", failed);
-      if (this._timeout !== false) {
+      const open = () => {
+        this._opened();
+        fn?.();
+      };
+      const stopListening = listen(engine, { open, error: failed });
+      this._to({ name: "opening", stop: () => {
+        stopTimer();
+        stopListening();
+      } });
+      const { timeout } = this._settings;
+      if (timeout !== false) {
         stopTimer = this._clock(() => {
           failed(Error("timeout"));
           engine.close();
-        }, this._timeout);
+        }, timeout);
       }
     }
     _opened() {
       const { engine, _decoder } = this;
       const decoded = (packet) => guard(() => this._fire("packet", packet));
-      const ping = () => this._fire("ping");
-      const data = (frame) => {
-        try {
-          _decoder.add(frame);
-        } catch (error2) {
-          this._fire("error", error2);
-          this._onClose("parse error", error2);
-        }
-      };
-      const error = (error2) => this._fire("error", error2);
-      const close = (reason, description) => this._onClose(reason, description);
+      const stopListening = listen(engine, {
+        ping: () => this._fire("ping"),
+        data: (frame) => {
+          try {
+            _decoder.add(frame);
+          } catch (error) {
+            this._fire("error", error);
+            this._onClose("parse error", error);
+          }
+        },
+        error: (error) => this._fire("error", error),
+        close: (...why) => this._onClose(...why)
+      });
       this._to({ name: "open", stop: () => {
-        engine.off("ping", ping).off("data", data).off("error", error).off("close", close);
+        stopListening();
         _decoder.off("decoded", decoded);
       } });
-      engine.on("ping", ping).on("data", data).on("error", error).on("close", close);
       _decoder.on("decoded", decoded);
       this._fire("open");
     }
@@ -1353,20 +1305,24 @@
     _retry() {
       if (this._state.name === "waiting") this._state.attempt();
     }
+    _mayReconnect() {
+      return this._state.name === "closed" && !this._skipReconnect && this._settings.reconnection;
+    }
     /** Waits for the next attempt, if there is to be one. */
     _reconnect() {
-      if (this._state.name !== "closed" || this._skipReconnect || !this._reconnection) return;
-      if (this._attempts >= this._reconnectionAttempts) {
+      const settings = this._settings;
+      if (!this._mayReconnect()) return;
+      if (this._attempts >= settings.reconnectionAttempts) {
         this._attempts = 0;
         this._fire("reconnect_failed");
         return;
       }
-      const { _randomizationFactor, _reconnectionDelay, _reconnectionDelayMax } = this;
-      const delay = Math.min(_reconnectionDelayMax, _reconnectionDelay * 2 ** this._attempts++);
+      const delay = Math.min(settings.reconnectionDelayMax, settings.reconnectionDelay * 2 ** this._attempts++);
       const attempt = () => {
         this._to({ name: "closed" });
+        if (!this._mayReconnect()) return;
         this._fire("reconnect_attempt", this._attempts);
-        if (this._state.name !== "closed" || this._skipReconnect) return;
+        if (!this._mayReconnect()) return;
         this._open((error) => {
           if (error) {
             this._reconnect();
@@ -1379,7 +1335,7 @@
           this._fire("reconnect", attempts);
         });
       };
-      const stop = this._clock(attempt, delay * (1 + _randomizationFactor * (2 * Math.random() - 1)));
+      const stop = this._clock(attempt, delay * (1 + settings.randomizationFactor * (2 * Math.random() - 1)));
       this._to({ name: "waiting", stop, attempt });
       waiting.add(this);
     }
@@ -1393,15 +1349,16 @@
       uri = void 0;
     }
     const opts = { ...options };
-    const page = globalThis.location;
-    const to = parseUrl(uri ?? page?.origin ?? "");
+    uri ?? (uri = globalThis.location?.origin);
+    const to = parseUrl(uri ?? "");
     const key = `${to.secure}/${to.hostname}:${to.port}${opts.path || "/socket.io"}`;
     if (to.query && !opts.query) opts.query = Object.fromEntries(new URLSearchParams(to.query));
-    let manager = cache.get(key);
-    if (!manager || opts.forceNew || opts["force new connection"] || opts.multiplex === false || to.path in manager.nsps) {
-      const shared = !manager && !(opts.forceNew || opts["force new connection"] || opts.multiplex === false);
-      manager = new Manager(uri ?? page?.origin, opts);
-      if (shared) cache.set(key, manager);
+    const alone = opts.forceNew || opts["force new connection"] || opts.multiplex === false;
+    let manager = alone ? void 0 : cache.get(key);
+    if (!manager || to.path in manager.nsps) {
+      const first = !alone && !manager;
+      manager = new Manager(uri, opts);
+      if (first) cache.set(key, manager);
     }
     return manager.socket(to.path, opts);
   }
@@ -1415,7 +1372,7 @@
   }
 
   // src/bundle.ts
-  Manager._parser = parser_exports;
+  Manager._parser = { Encoder, Decoder };
   publish(io);
 })();
 //# sourceMappingURL=socket.io.js.map

@@ -2,8 +2,8 @@
 
 import { io } from "./io.js";
 import { Manager } from "./manager.js";
-import * as parser from "./msgpack.js";
+import { Decoder, Encoder } from "./msgpack.js";
 import { publish } from "./publish.js";
 
-Manager._parser = parser;
+Manager._parser = { Encoder, Decoder };
 publish(io);

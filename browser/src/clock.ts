@@ -15,10 +15,10 @@ export type Clock = (callback: () => void, ms: number) => () => void;
 const { setTimeout: nativeSet, clearTimeout: nativeClear } = globalThis;
 
 export const clockOf = ({ useNativeTimers, autoUnref }: ClockOptions): Clock => (callback, ms) => {
-  // Called on globalThis, and looked up at each call: whoever has fake timers installs them there.
-  const timer: Timer = (useNativeTimers ? nativeSet : globalThis.setTimeout).call(globalThis, callback, ms);
+  // Looked up at each call: whoever has fake timers installs them there.
+  const timer: Timer = (useNativeTimers ? nativeSet : setTimeout)(callback, ms);
   if (autoUnref) (timer as { unref?(): void }).unref?.();
-  return () => (useNativeTimers ? nativeClear : globalThis.clearTimeout).call(globalThis, timer);
+  return () => (useNativeTimers ? nativeClear : clearTimeout)(timer);
 };
 
 /** Calls back after the current step, before timers and events. What it throws is reported as uncaught. */

@@ -67,6 +67,15 @@ export class Emitter<Listen extends EventsMap, Emit extends EventsMap, Reserved 
   }
 }
 
+/** Adds listeners by the names of their events. Returns what removes them again. */
+export function listen<Reserved extends EventsMap>(to: Emitter<{}, {}, Reserved>, listeners: Partial<Reserved>): () => void {
+  const each = (method: "on" | "off") => {
+    for (const event in listeners) to[method](event as never, listeners[event] as never);
+  };
+  each("on");
+  return () => each("off");
+}
+
 /** The other names by which the methods of the family's emitters are known. */
 export interface Emitter<Listen extends EventsMap, Emit extends EventsMap, Reserved extends EventsMap = {}> {
   /** The same as on. */

@@ -2,10 +2,10 @@
 
 import { io } from "./io.js";
 import { Manager } from "./manager.js";
-import * as parser from "./parser.js";
+import { Decoder, Encoder } from "./parser.js";
 import { Socket } from "./socket.js";
 
-Manager._parser = parser;
+Manager._parser = { Encoder, Decoder };
 
 export { io, io as connect, io as default, Manager, Socket };
 export { protocol } from "./parser.js";

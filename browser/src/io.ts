@@ -19,15 +19,16 @@ function lookup(uri?: string | Options, options?: Options): Socket {
     uri = undefined;
   }
   const opts: Options & { "force new connection"?: boolean } = { ...options };
-  const page = globalThis.location as Location | undefined;
-  const to = parseUrl(uri ?? page?.origin ?? "");
+  uri ??= (globalThis.location as Location | undefined)?.origin;
+  const to = parseUrl(uri ?? "");
   const key = `${to.secure}/${to.hostname}:${to.port}${opts.path || "/socket.io"}`;
   if (to.query && !opts.query) opts.query = Object.fromEntries(new URLSearchParams(to.query));
-  let manager = cache.get(key);
-  if (!manager || opts.forceNew || opts["force new connection"] || opts.multiplex === false || to.path in manager.nsps) {
-    const shared = !manager && !(opts.forceNew || opts["force new connection"] || opts.multiplex === false);
-    manager = new Manager(uri ?? page?.origin, opts);
-    if (shared) cache.set(key, manager);
+  const alone = opts.forceNew || opts["force new connection"] || opts.multiplex === false;
+  let manager = alone ? undefined : cache.get(key);
+  if (!manager || to.path in manager.nsps) {
+    const first = !alone && !manager;
+    manager = new Manager(uri, opts);
+    if (first) cache.set(key, manager);
   }
   return manager.socket(to.path, opts);
 }

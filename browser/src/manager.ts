@@ -1,5 +1,5 @@
 import { clockOf, guard, type Clock } from "./clock.js";
-import { Emitter } from "./emitter.js";
+import { Emitter, listen } from "./emitter.js";
 import { Engine, type EngineOptions } from "./engine/engine.js";
 import type { CloseDetails } from "./engine/transport.js";
 import type { Anything, DefaultEventsMap, EventsMap } from "./events.js";
@@ -58,6 +58,16 @@ type State =
   | { name: "opening"; stop: () => void }
   | { name: "open"; stop: () => void };
 
+/** The options that may be changed by the method of their name, which without an argument returns them. */
+interface Settings {
+  reconnection: boolean;
+  reconnectionAttempts: number;
+  reconnectionDelay: number;
+  reconnectionDelayMax: number;
+  randomizationFactor: number;
+  timeout: number | false;
+}
+
 /** The managers that wait for their next attempt. */
 const waiting = new Set<Manager>();
 
@@ -84,12 +94,7 @@ export class Manager<ListenEvents extends EventsMap = DefaultEventsMap, EmitEven
   private _skipReconnect = false;
   private readonly _encoder: PacketEncoder;
   private readonly _decoder: PacketDecoder;
-  private _reconnection!: boolean;
-  private _reconnectionAttempts!: number;
-  private _reconnectionDelay!: number;
-  private _reconnectionDelayMax!: number;
-  private _randomizationFactor!: number;
-  private _timeout!: number | false;
+  private readonly _settings: Settings;
 
   constructor(opts: Partial<ManagerOptions>);
   constructor(uri?: string, opts?: Partial<ManagerOptions>);
@@ -104,12 +109,14 @@ export class Manager<ListenEvents extends EventsMap = DefaultEventsMap, EmitEven
     this.opts = opts;
     opts.path ||= "/socket.io";
     this._clock = clockOf(opts);
-    this.reconnection(opts.reconnection !== false);
-    this.reconnectionAttempts(opts.reconnectionAttempts || Infinity);
-    this.reconnectionDelay(opts.reconnectionDelay || 1000);
-    this.reconnectionDelayMax(opts.reconnectionDelayMax || 5000);
-    this.randomizationFactor(opts.randomizationFactor ?? 0.5);
-    this.timeout(opts.timeout ?? 20_000);
+    this._settings = {
+      reconnection: opts.reconnection !== false,
+      reconnectionAttempts: opts.reconnectionAttempts || Infinity,
+      reconnectionDelay: opts.reconnectionDelay || 1000,
+      reconnectionDelayMax: opts.reconnectionDelayMax || 5000,
+      randomizationFactor: opts.randomizationFactor ?? 0.5,
+      timeout: opts.timeout ?? 20_000,
+    };
     const parser = (opts.parser || Manager._parser) as Parser;
     this._encoder = new parser.Encoder();
     this._decoder = new parser.Decoder();
@@ -120,58 +127,51 @@ export class Manager<ListenEvents extends EventsMap = DefaultEventsMap, EmitEven
   /** @internal The parser of who asks for none. Set by each entry point, so that a build has but the one it needs. */
   static _parser: Parser;
 
-  /** Sets whether to connect again when the connection is lost, or says so. */
+  /** Sets whether to connect again when the connection is lost, or says it. */
   reconnection(v: boolean): this;
   reconnection(): boolean;
   reconnection(v?: boolean): this | boolean {
-    if (v === undefined) return this._reconnection;
-    this._reconnection = v;
-    if (!v) this._skipReconnect = true;
-    return this;
+    return this._setting("reconnection", v);
   }
 
-  /** Sets how often to try, or says so. */
+  /** Sets how often to try, or says it. */
   reconnectionAttempts(v: number): this;
   reconnectionAttempts(): number;
   reconnectionAttempts(v?: number): this | number {
-    if (v === undefined) return this._reconnectionAttempts;
-    this._reconnectionAttempts = v;
-    return this;
+    return this._setting("reconnectionAttempts", v);
   }
 
-  /** Sets the delay before the first attempt, or says so. */
+  /** Sets the delay before the first attempt, or says it. */
   reconnectionDelay(v: number): this;
   reconnectionDelay(): number;
   reconnectionDelay(v?: number): this | number {
-    if (v === undefined) return this._reconnectionDelay;
-    this._reconnectionDelay = v;
-    return this;
+    return this._setting("reconnectionDelay", v);
   }
 
-  /** Sets the upper bound of the delay, or says so. */
+  /** Sets the upper bound of the delay, before jitter, or says it. */
   reconnectionDelayMax(v: number): this;
   reconnectionDelayMax(): number;
   reconnectionDelayMax(v?: number): this | number {
-    if (v === undefined) return this._reconnectionDelayMax;
-    this._reconnectionDelayMax = v;
-    return this;
+    return this._setting("reconnectionDelayMax", v);
   }
 
-  /** Sets the jitter, or says so. */
+  /** Sets the jitter, or says it. */
   randomizationFactor(v: number): this;
   randomizationFactor(): number;
   randomizationFactor(v?: number): this | number {
-    if (v === undefined) return this._randomizationFactor;
-    this._randomizationFactor = v;
-    return this;
+    return this._setting("randomizationFactor", v);
   }
 
-  /** Sets how long one attempt may take, or says so; false means for ever. */
+  /** Sets how long one attempt may take; false means for ever, or says it. */
   timeout(v: number | false): this;
   timeout(): number | false;
   timeout(v?: number | false): this | number | false {
-    if (v === undefined) return this._timeout;
-    this._timeout = v;
+    return this._setting("timeout", v);
+  }
+
+  private _setting<Name extends keyof Settings>(name: Name, v?: Settings[Name]): this | Settings[Name] {
+    if (v === undefined) return this._settings[name];
+    this._settings[name] = v;
     return this;
   }
 
@@ -203,14 +203,6 @@ export class Manager<ListenEvents extends EventsMap = DefaultEventsMap, EmitEven
 
   private _open(fn?: (err?: Error) => void): void {
     let stopTimer = () => {};
-    const opening: State = { name: "opening", stop: () => {
-      stopTimer();
-      engine.off("open", opened).off("error", failed);
-    } };
-    const opened = () => {
-      this._opened();
-      fn?.();
-    };
     const failed = (error: Error) => {
       this._to({ name: "closed" });
       this._fire("error", error);
@@ -218,13 +210,21 @@ export class Manager<ListenEvents extends EventsMap = DefaultEventsMap, EmitEven
       else this._reconnect();
     };
     const engine = (this.engine = new Engine(this.uri, this.opts));
-    this._to(opening);
-    engine.on("open", opened).on("error", failed);
-    if (this._timeout !== false) {
+    const open = () => {
+      this._opened();
+      fn?.();
+    };
+    const stopListening = listen(engine, { open, error: failed });
+    this._to({ name: "opening", stop: () => {
+      stopTimer();
+      stopListening();
+    } });
+    const { timeout } = this._settings;
+    if (timeout !== false) {
       stopTimer = this._clock(() => {
         failed(Error("timeout"));
         engine.close();
-      }, this._timeout);
+      }, timeout);
     }
   }
 
@@ -232,22 +232,23 @@ export class Manager<ListenEvents extends EventsMap = DefaultEventsMap, EmitEven
     const { engine, _decoder } = this;
     // Listeners of packets are the user's: what they throw is no fault of the packet.
     const decoded = (packet: Packet) => guard(() => this._fire("packet", packet));
-    const ping = () => this._fire("ping");
-    const data = (frame: unknown) => {
-      try {
-        _decoder.add(frame);
-      } catch (error) {
-        this._fire("error", error as Error);
-        this._onClose("parse error", error as Error);
-      }
-    };
-    const error = (error: Error) => this._fire("error", error);
-    const close = (reason: string, description?: CloseDetails | Error) => this._onClose(reason, description);
+    const stopListening = listen(engine, {
+      ping: () => this._fire("ping"),
+      data: (frame: unknown) => {
+        try {
+          _decoder.add(frame);
+        } catch (error) {
+          this._fire("error", error as Error);
+          this._onClose("parse error", error as Error);
+        }
+      },
+      error: (error) => this._fire("error", error),
+      close: (...why) => this._onClose(...why),
+    });
     this._to({ name: "open", stop: () => {
-      engine.off("ping", ping).off("data", data).off("error", error).off("close", close);
+      stopListening();
       _decoder.off("decoded", decoded);
     } });
-    engine.on("ping", ping).on("data", data).on("error", error).on("close", close);
     _decoder.on("decoded", decoded);
     this._fire("open");
   }
@@ -303,21 +304,26 @@ export class Manager<ListenEvents extends EventsMap = DefaultEventsMap, EmitEven
     if (this._state.name === "waiting") this._state.attempt();
   }
 
+  private _mayReconnect(): boolean {
+    return this._state.name === "closed" && !this._skipReconnect && this._settings.reconnection;
+  }
+
   /** Waits for the next attempt, if there is to be one. */
   private _reconnect(): void {
-    if (this._state.name !== "closed" || this._skipReconnect || !this._reconnection) return;
-    if (this._attempts >= this._reconnectionAttempts) {
+    const settings = this._settings;
+    if (!this._mayReconnect()) return;
+    if (this._attempts >= settings.reconnectionAttempts) {
       this._attempts = 0;
       this._fire("reconnect_failed");
       return;
     }
     // The jitter comes after the bound. Before it, all clients of a server that is away for long would come at once.
-    const { _randomizationFactor, _reconnectionDelay, _reconnectionDelayMax } = this;
-    const delay = Math.min(_reconnectionDelayMax, _reconnectionDelay * 2 ** this._attempts++);
+    const delay = Math.min(settings.reconnectionDelayMax, settings.reconnectionDelay * 2 ** this._attempts++);
     const attempt = () => {
       this._to({ name: "closed" });
+      if (!this._mayReconnect()) return; // it was turned off meanwhile
       this._fire("reconnect_attempt", this._attempts);
-      if (this._state.name !== "closed" || this._skipReconnect) return; // a listener knew better
+      if (!this._mayReconnect()) return; // a listener knew better
       this._open((error) => {
         if (error) {
           this._reconnect();
@@ -330,7 +336,7 @@ export class Manager<ListenEvents extends EventsMap = DefaultEventsMap, EmitEven
         this._fire("reconnect", attempts);
       });
     };
-    const stop = this._clock(attempt, delay * (1 + _randomizationFactor * (2 * Math.random() - 1)));
+    const stop = this._clock(attempt, delay * (1 + settings.randomizationFactor * (2 * Math.random() - 1)));
     this._to({ name: "waiting", stop, attempt });
     waiting.add(this);
   }

@@ -22,7 +22,7 @@ platform.bytes = (bytes, type) =>
 const passed = ["agent", "pfx", "key", "passphrase", "cert", "ca", "ciphers", "rejectUnauthorized", "localAddress", "family", "checkServerIdentity"] as const;
 
 function pass(opts: TransportOptions): object {
-  return Object.fromEntries(passed.filter((name) => name in opts).map((name) => [name, (opts as { [name: string]: unknown })[name]]));
+  return Object.fromEntries(passed.filter((name) => name in opts).map((name) => [name, (opts as unknown as { [name: string]: unknown })[name]]));
 }
 
 /** Cookies of one connection, as browsers would keep them for the page: sticky sessions need that. */
@@ -67,7 +67,9 @@ function jarOf({ socket, withCredentials }: TransportOptions): CookieJar {
 
 /** Long-polling by node:http and node:https. */
 export class NodeXHR extends Polling {
-  protected readonly _errors = ["xhr poll error", "xhr post error"] as const;
+  protected get _errors() {
+    return ["xhr poll error", "xhr post error"] as const;
+  }
 
   protected _request(body: string | undefined, { ok, failed }: Answer): () => void {
     const { opts } = this;
@@ -88,7 +90,7 @@ export class NodeXHR extends Polling {
       tell();
     };
     const broken = (error: Error) => end(() => failed(error, { status: 0, responseText: "" }));
-    const req: ClientRequest = (opts.secure ? https : http)(this.uri(), options, (res) => {
+    const req: ClientRequest = (opts.secure ? https : http)(this._uri(), options, (res) => {
       jar.set(res.headers["set-cookie"]);
       const chunks: Buffer[] = [];
       res.on("data", (chunk: Buffer) => chunks.push(chunk));
@@ -109,7 +111,7 @@ export class NodeXHR extends Polling {
 
 /** WebSocket by the package ws. */
 export class NodeWebSocket extends WS {
-  protected override createSocket(uri: string): WebSocketLike {
+  protected override _createSocket(uri: string): WebSocketLike {
     const { opts } = this;
     const options: ClientOptions = {
       perMessageDeflate: opts.perMessageDeflate !== false,
@@ -121,7 +123,7 @@ export class NodeWebSocket extends WS {
     return ws as unknown as WebSocketLike;
   }
 
-  protected override doWrite(frame: Frame, options?: WriteOptions): void {
+  protected override _doWrite(frame: Frame, options?: WriteOptions): void {
     const { perMessageDeflate } = this.opts;
     const size = typeof frame === "string" ? Buffer.byteLength(frame) : "size" in frame ? frame.size : frame.byteLength;
     const compress = options?.compress !== false && size >= (perMessageDeflate || { threshold: 1024 }).threshold;

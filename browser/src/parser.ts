@@ -9,7 +9,9 @@ import type { Frame, WriteOptions } from "./engine/packet.js";
 /** The revision of the protocol. */
 export const protocol = 5;
 
-export const PacketType = { CONNECT: 0, DISCONNECT: 1, EVENT: 2, ACK: 3, CONNECT_ERROR: 4, BINARY_EVENT: 5, BINARY_ACK: 6 } as const;
+export const enum PacketType {
+  CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK,
+}
 
 export interface Packet {
   /** One of PacketType. A parser gives EVENT and ACK for binary ones. */
@@ -110,9 +112,10 @@ export class Decoder extends Emitter<DecoderEvents, DecoderEvents, DecoderEvents
     const type = text.charCodeAt(0) - 48;
     if (!(type >= 0 && type <= 6)) throw Error(`unknown packet type ${text[0]!}`);
     const binary = type > 4;
-    const [head, count] = (binary ? /^.([1-9]\d*)-/ : /./s).exec(text) ?? [];
+    const [head, digits] = (binary ? /^.([1-9]\d*)-/ : /./s).exec(text) ?? [];
+    const count = Number(digits);
     if (!head) throw Error("illegal attachments");
-    if (Number(count) > maxAttachments) throw Error("too many attachments");
+    if (count > maxAttachments) throw Error("too many attachments");
 
     const [, nsp, id, payload] = /^(?:(\/[^,]*)(?:,|$))?(\d*)([^]*)$/.exec(text.slice(head.length))!;
     if (id!.length > 16) throw Error("invalid acknowledgement id");
@@ -121,6 +124,7 @@ export class Decoder extends Emitter<DecoderEvents, DecoderEvents, DecoderEvents
     if (id) packet.id = Number(id);
     if (payload) {
       try {
+        if (/^\s/.test(payload)) throw 0; // JSON.parse would skip it
         packet.data = JSON.parse(payload, !binary ? undefined : function (this: Record<string, unknown>, key, value: Placeholder | null) {
           if (value?.["_placeholder"] === true) places.push([this, key, value.num]);
           return value;
@@ -131,8 +135,8 @@ export class Decoder extends Emitter<DecoderEvents, DecoderEvents, DecoderEvents
     }
     validate(packet);
     if (!binary) this._fire("decoded", packet);
-    else this._state = { name: "waiting", packet, count: Number(count), attachments: [], places };
-    if (places.some(([, , num]) => !Number.isInteger(num) || num < 0 || num >= Number(count))) throw Error("illegal attachments");
+    else this._state = { name: "waiting", packet, count, attachments: [], places };
+    if (places.some(([, , num]) => !Number.isInteger(num) || num < 0 || num >= count)) throw Error("illegal attachments");
   }
 
   destroy(): void {

@@ -1,5 +1,5 @@
 import { guard } from "./clock.js";
-import { Emitter } from "./emitter.js";
+import { Emitter, listen } from "./emitter.js";
 import type {
   AllButLast, AnyListener, Anything, DecorateAcknowledgements, DefaultEventsMap, EventNames, EventParams, EventsMap, FirstArg, Last,
 } from "./events.js";
@@ -130,13 +130,14 @@ export class Socket<ListenEvents extends EventsMap = DefaultEventsMap, EmitEvent
     const { io } = this;
     if (this.connected) return this;
     if (!this.active) {
-      const open = () => this._onOpen();
-      const packet = (packet: Packet) => this._onPacket(packet);
-      const error = (error: Error) => this.connected || this._fire("connect_error", error);
-      const close = (reason: string, description?: DisconnectDescription) => this._onClose(reason as Socket.DisconnectReason, description);
-      io.on("open", open).on("packet", packet).on("error", error).on("close", close);
-      this._state = { name: "joining", leave: () => io.off("open", open).off("packet", packet).off("error", error).off("close", close) };
-      if (io._readyState === "open") open();
+      const leave = listen(io, {
+        open: () => this._onOpen(),
+        packet: (packet) => this._onPacket(packet),
+        error: (error) => this.connected || this._fire("connect_error", error),
+        close: (reason, description) => this._onClose(reason as Socket.DisconnectReason, description),
+      });
+      this._state = { name: "joining", leave };
+      if (io._readyState === "open") this._onOpen();
     }
     if (!io._reconnecting) io.open();
     return this;
@@ -291,8 +292,8 @@ export class Socket<ListenEvents extends EventsMap = DefaultEventsMap, EmitEvent
   private _onConnect({ sid, pid }: { sid?: string; pid?: string }): void {
     const state = this._state;
     if (state.name !== "joining") return;
-    if (!sid) {
-      this._fire("connect_error", Error("the server does not speak this protocol: it is of generation 2.x (there is no sid in its CONNECT)"));
+    if (typeof sid !== "string") {
+      this._fire("connect_error", Error("no sid: is this a server of generation 2.x?"));
       return;
     }
     this._state = { name: "connected", leave: state.leave, id: sid };

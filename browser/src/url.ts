@@ -15,11 +15,10 @@ export interface Address {
  * name of a namespace.
  */
 export function parseUrl(uri: string, page = globalThis.location as Location | undefined): Address {
-  const scheme = page?.protocol ?? "https:";
   if (/^\/(?!\/)/.test(uri)) uri = `//${page?.host ?? "localhost"}${uri}`;
   const [, protocol, , ipv6, name, port, path, query] =
-    /^(?:(https?:|wss?:)?\/\/)?([^@/?#]*@)?(?:\[([^\]]*)]|([^:/?#]*))(?::(\d+))?([^?#]*)(?:\?([^#]*))?/i.exec(uri)!;
-  const secure = /^(http|ws)s/i.test(protocol ?? scheme);
+    /^(?:(?:(https?|wss?):)?\/\/)?([^@/?#]*@)?(?:\[([^\]]*)]|([^:/?#]*))(?::(\d+))?([^?#]*)(?:\?([^#]*))?/i.exec(uri)!;
+  const secure = /^(http|ws)s/i.test(protocol ?? page?.protocol ?? "https");
   return {
     secure,
     hostname: (ipv6 ?? name)!,

@@ -1,12 +1,13 @@
-// node recoveries.mjs <mode> <url>...
+// node recoveries.mjs <package> <mode> <url>...
 //
 // One client for each URL; each stays connected as well as it can. Prints {"client", "connected", "recovered"} each time
 // that one is, with "after", the reason for which it was not; and {"client", "numbers"} with everything that it has received
 // as "n" when "end" arrives.
 
-import { io } from "socket.io-client-4";
+import { load } from "./client.mjs";
 
-const [mode, ...urls] = process.argv.slice(2);
+const [packageName, mode, ...urls] = process.argv.slice(2);
+const { io } = load(packageName);
 const transports = { polling: ["polling"], websocket: ["websocket"], upgrade: ["polling", "websocket"] };
 const print = (line) => process.stdout.write(JSON.stringify(line) + "\n");
 

@@ -1,11 +1,12 @@
-// node recovery.mjs <url> <mode>
+// node recovery.mjs <package> <url> <mode>
 //
 // One client that stays connected as well as it can. Prints {"connected", "recovered"} each time that it is (and has
 // upgraded, if it is to), and {"numbers"} with everything that it has received as "n" when "end" arrives.
 
-import { io } from "socket.io-client-4";
+import { load } from "./client.mjs";
 
-const [url, mode] = process.argv.slice(2);
+const [packageName, url, mode] = process.argv.slice(2);
+const { io } = load(packageName);
 const transports = { polling: ["polling"], websocket: ["websocket"], upgrade: ["polling", "websocket"] };
 const print = (line) => process.stdout.write(JSON.stringify(line) + "\n");
 
@@ -16,7 +17,7 @@ const numbers = [];
 socket.on("connect", () => {
   const { id, recovered, io: { engine } } = socket;
   const ready = () => print({ connected: id, recovered });
-  // This client hangs until its ping timeout when an upgrade is cut at its end: that is not what is tested here.
+  // The official client hangs until its ping timeout when an upgrade is cut at its end: that is not what is tested here.
   if (mode === "upgrade" && engine.transport.name !== "websocket") engine.once("upgrade", ready);
   else ready();
 });

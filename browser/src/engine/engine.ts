@@ -108,14 +108,10 @@ export interface EngineEvents {
  *     opening ──► open ──► closing ──► closed
  *        └──────────┴────────────────►┘
  *
- * While it is open, one transport may be probed or waiting to take over (upgrading); if that fails at any point, the
- * connection goes on as before.
+ * While it is open, transports may be probed, and one may be about to take over: an upgrade is no state. If it fails, at
+ * any point, the connection goes on as before.
  */
-type State =
-  | { name: "opening" }
-  | { name: "open"; upgrading?: Transport | undefined }
-  | { name: "closing"; upgrading?: Transport | undefined }
-  | { name: "closed" };
+type State = "opening" | "open" | "closing" | "closed";
 
 /** The longest delay of a timer; a longer one would fire at once. */
 const forever = 2 ** 31 - 1;
@@ -129,6 +125,12 @@ const defaults: Record<string, TransportCtor> = {
 
 /** @internal */
 export { defaults as transportsByName };
+
+/** The revision of the protocol. */
+const protocol = 4;
+
+/** Whether WebSocket worked at the last attempt of any connection, for the option rememberUpgrade. */
+let webSocketWorked = false;
 
 /** The open connections, for the events of the page. */
 const live = new Set<Engine>();
@@ -153,9 +155,6 @@ if (listen) {
 
 /** An Engine.IO connection, protocol revision 4. */
 export class Engine extends Emitter<{}, {}, EngineEvents> {
-  static readonly protocol = 4;
-  /** Whether WebSocket worked at the last attempt of any connection. */
-  static priorWebsocketSuccess = false;
 
   id: string | undefined;
   transport!: Transport;
@@ -171,7 +170,9 @@ export class Engine extends Emitter<{}, {}, EngineEvents> {
   /** @internal The cookies of the connection, in Node. */
   _cookies: unknown;
 
-  private _state: State = { name: "opening" };
+  readyState: State = "opening";
+  /** The transport that is about to take over; nothing is sent meanwhile. */
+  private _successor: Transport | undefined;
   private readonly _byName: Record<string, TransportCtor>;
   private readonly _clock: Clock;
   private _sending = 0;
@@ -206,7 +207,7 @@ export class Engine extends Emitter<{}, {}, EngineEvents> {
 
     const { transports } = opts;
     let classes = opts.transportImplementations;
-    if (classes && transports) throw Error("specifying both 'transportImplementations' and 'transports' options is not supported");
+    if (classes && transports) throw Error("both 'transportImplementations' and 'transports' are given");
     if (typeof transports?.[0] === "function") classes = transports as TransportCtor[];
     this._byName = classes ? Object.fromEntries(classes.map((one) => [(one.prototype as Transport).name, one])) : defaults;
     this.transports = classes ? Object.keys(this._byName) : ([...(transports ?? Object.keys(defaults))] as string[]);
@@ -217,25 +218,9 @@ export class Engine extends Emitter<{}, {}, EngineEvents> {
     this._open();
   }
 
-  get readyState(): State["name"] {
-    return this._state.name;
-  }
-
   /** Whether another transport is about to take over; nothing is sent meanwhile. */
   get upgrading(): boolean {
     return !!this._successor;
-  }
-
-  private _isOpen(): boolean {
-    return this._state.name === "open";
-  }
-
-  private get _successor(): Transport | undefined {
-    return (this._state as Extract<State, { upgrading?: unknown }>).upgrading;
-  }
-
-  private set _successor(transport: Transport | undefined) {
-    (this._state as Extract<State, { upgrading?: unknown }>).upgrading = transport;
   }
 
   /** @internal Ends the connection without an event, as the page is going away. */
@@ -246,12 +231,10 @@ export class Engine extends Emitter<{}, {}, EngineEvents> {
 
   private _create(name: string): Transport {
     const { opts, secure, hostname, port, id } = this;
-    const Class = this._byName[name];
-    if (!Class) throw Error(`unknown transport "${name}"`);
-    return new Class({
+    return new this._byName[name]!({
       ...opts,
       path: opts.path!,
-      query: { ...opts.query, EIO: Engine.protocol, transport: name, ...(id && { sid: id }) },
+      query: { ...opts.query, EIO: protocol, transport: name, ...(id && { sid: id }) },
       socket: this,
       secure,
       hostname,
@@ -267,7 +250,7 @@ export class Engine extends Emitter<{}, {}, EngineEvents> {
       soon(() => this._onError(Error("No transports available")));
       return;
     }
-    const remembered = opts.rememberUpgrade && Engine.priorWebsocketSuccess && transports.includes("websocket");
+    const remembered = opts.rememberUpgrade && webSocketWorked && transports.includes("websocket");
     this._setTransport(this._create(remembered ? "websocket" : transports[0]!));
     this.transport.open();
   }
@@ -285,7 +268,7 @@ export class Engine extends Emitter<{}, {}, EngineEvents> {
   /** Tries a transport while the connection goes on, and changes to it if the server answers there. */
   private _probe(name: string): void {
     const transport = this._create(name);
-    Engine.priorWebsocketSuccess = false;
+    webSocketWorked = false;
 
     const stop = () => {
       transport.off();
@@ -311,7 +294,7 @@ export class Engine extends Emitter<{}, {}, EngineEvents> {
         if (type !== "pong" || data !== "probe" || this.readyState !== "open" || this._successor) return failed("no pong");
         this._successor = transport;
         this._fire("upgrading", transport);
-        Engine.priorWebsocketSuccess = name === "websocket";
+        webSocketWorked = name === "websocket";
         this.transport.pause(() => {
           if (this._successor !== transport) return; // it failed meanwhile, or the connection did
           stop();
@@ -357,20 +340,21 @@ export class Engine extends Emitter<{}, {}, EngineEvents> {
       handshake = JSON.parse(text) as Partial<Handshake> | null;
     } catch {}
     const { sid, upgrades, pingInterval, pingTimeout } = handshake ?? {};
-    if (typeof sid !== "string" || !Array.isArray(upgrades) || !(Number.isFinite(pingInterval) && pingInterval! > 0) || !(Number.isFinite(pingTimeout) && pingTimeout! > 0)) {
+    const isDelay = (ms: unknown) => Number.isFinite(ms) && (ms as number) > 0;
+    if (typeof sid !== "string" || !sid || !Array.isArray(upgrades) || !isDelay(pingInterval) || !isDelay(pingTimeout)) {
       return this._onError(Error("invalid handshake"));
     }
     this._handshake = handshake as Handshake;
     this._fire("handshake", this._handshake);
     this.id = this.transport.query["sid"] = sid;
-    this._state = { name: "open" };
-    Engine.priorWebsocketSuccess = this.transport.name === "websocket";
+    this.readyState = "open";
+    webSocketWorked = this.transport.name === "websocket";
     this._resetDeadline();
     this._fire("open");
     this._flush();
     if (this.opts.upgrade) {
       for (const name of upgrades) {
-        if (this._isOpen() && this.transports.includes(name as string)) this._probe(name as string);
+        if ((this.readyState as State) === "open" && this.transports.includes(name as string)) this._probe(name as string);
       }
     }
   }
@@ -441,9 +425,8 @@ export class Engine extends Emitter<{}, {}, EngineEvents> {
 
   /** Closes the connection, once what waits has been sent. */
   close(): this {
-    const state = this._state;
-    if (state.name === "opening" || state.name === "open") {
-      this._state = { name: "closing", upgrading: this._successor };
+    if (this.readyState === "opening" || this.readyState === "open") {
+      this.readyState = "closing";
       const end = () => {
         // While a transport takes over nothing can be sent.
         if (this.upgrading) this.once("upgrade", end).once("upgradeError", end);
@@ -456,7 +439,7 @@ export class Engine extends Emitter<{}, {}, EngineEvents> {
   }
 
   private _onError(error: Error): void {
-    Engine.priorWebsocketSuccess = false;
+    webSocketWorked = false;
     if (this.opts.tryAllTransports && this.transports.length > 1 && this.readyState === "opening") {
       this.transports.shift();
       this._open();
@@ -469,7 +452,8 @@ export class Engine extends Emitter<{}, {}, EngineEvents> {
   /** @internal */
   _onClose(reason: string, description?: CloseDetails | Error): void {
     if (this.readyState === "closed") return;
-    this._state = { name: "closed" };
+    this.readyState = "closed";
+    this._successor = undefined;
     live.delete(this);
     this._stopTimer();
     globalThis.removeEventListener?.("beforeunload", this._leave);
@@ -484,6 +468,6 @@ export class Engine extends Emitter<{}, {}, EngineEvents> {
 
 /** The bytes of a message in the body of a request. */
 function sizeOf(data: unknown): number {
-  if (!isBinary(data)) return data ? new TextEncoder().encode(data as string).length : 0;
+  if (!isBinary(data)) return new TextEncoder().encode(data as string | undefined).length;
   return Math.ceil(("arrayBuffer" in data ? data.size : bytesOf(data).length) / 3) * 4;
 }

@@ -13,9 +13,9 @@ export interface Answer {
  * requests.
  */
 export abstract class Polling extends Transport {
-  /** Aborts the GET or the POST that is under way. */
+  /** Aborts the GET that is under way. */
   private _get: (() => void) | undefined;
-  private _post: (() => void) | undefined;
+  private _posting = false;
   private _paused: (() => void) | undefined;
 
   get name() {
@@ -23,12 +23,12 @@ export abstract class Polling extends Transport {
   }
 
   /** The messages of errors: of reading, and of writing. */
-  protected abstract readonly _errors: readonly [string, string];
+  protected abstract get _errors(): readonly [string, string];
 
   /** Makes a request, a POST if there is a body. Afterwards one function of the answer is called, unless it was aborted. */
   protected abstract _request(body: string | undefined, answer: Answer): () => void;
 
-  protected doOpen(): void {
+  protected _doOpen(): void {
     this._poll();
   }
 
@@ -38,19 +38,19 @@ export abstract class Polling extends Transport {
         this._get = undefined;
         this._receive(text);
       },
-      failed: (...what) => this.onError(this._errors[0], ...what),
+      failed: (...what) => this._onError(this._errors[0], ...what),
     });
     this._fire("poll");
   }
 
   private _receive(text: string): void {
     for (const packet of decodePayload(text, this.socket.binaryType)) {
-      if (this.readyState === "opening" && packet.type === "open") this.onOpen();
+      if (this.readyState === "opening" && packet.type === "open") this._onOpen();
       if (packet.type === "close") {
-        this.onClose({ description: "transport closed by the server" });
+        this._onClose({ description: "transport closed by the server" });
         return;
       }
-      guard(() => this.onPacket(packet)); // polling goes on whatever a listener does
+      guard(() => this._onPacket(packet)); // polling goes on whatever a listener does
     }
     if (this.readyState === "closed") return;
     this._fire("pollComplete");
@@ -61,7 +61,7 @@ export abstract class Polling extends Transport {
   private _next(): void {
     if (this.readyState === "open") {
       if (!this._get) this._poll();
-    } else if (this.readyState === "pausing" && !this._get && !this._post) {
+    } else if (this.readyState === "pausing" && !this._get && !this._posting) {
       this.readyState = "paused";
       this._paused!();
     }
@@ -79,49 +79,48 @@ export abstract class Polling extends Transport {
     this._next();
   }
 
-  protected write(packets: Packet[]): void {
+  protected _write(packets: Packet[]): void {
     this.writable = false;
-    this._post = () => {}; // until the request is there
+    this._posting = true;
     encodePackets(
       packets,
       false,
       (frames) => {
-        this._post = this._request(joinPayload(frames), {
+        this._request(joinPayload(frames), {
           ok: () => {
-            this._post = undefined;
-            this.onDrain();
+            this._posting = false;
+            this._onDrain();
             this._next();
           },
-          failed: (...what) => this.onError(this._errors[1], ...what),
+          failed: (...what) => this._onError(this._errors[1], ...what),
         });
       },
-      (error) => this.onError(this._errors[1], error),
+      (error) => this._onError(this._errors[1], error),
     );
   }
 
   /** Says goodbye, if there is a session, and leaves no request behind. */
-  protected doClose(): void {
-    const abort = this._get;
-    if (this.readyState === "opening") abort?.();
-    else
-      encodePackets([{ type: "close" }], false, (frames) => {
-        this._request(joinPayload(frames), { ok: () => abort?.(), failed: () => abort?.() });
-      }, abort!);
+  protected _doClose(): void {
+    const abort = () => this._get?.();
+    if (this.readyState === "opening") abort();
+    else this._request("1", { ok: abort, failed: abort }); // a packet of type "close"
   }
 
-  protected uri(): string {
-    return this.createUri(this.opts.secure ? "https" : "http", this.opts.timestampRequests !== false);
+  protected _uri(): string {
+    return this._createUri(this.opts.secure ? "https" : "http", this.opts.timestampRequests !== false);
   }
 }
 
 /** Long-polling by XMLHttpRequest: in pages and dedicated workers. */
 export class XHR extends Polling {
-  protected readonly _errors = ["xhr poll error", "xhr post error"] as const;
+  protected get _errors() {
+    return ["xhr poll error", "xhr post error"] as const;
+  }
 
   protected _request(body: string | undefined, { ok, failed }: Answer): () => void {
     const { withCredentials, requestTimeout, extraHeaders } = this.opts;
     const xhr = new XMLHttpRequest();
-    xhr.open(body === undefined ? "GET" : "POST", this.uri());
+    xhr.open(body === undefined ? "GET" : "POST", this._uri());
     for (const name in extraHeaders) xhr.setRequestHeader(name, extraHeaders[name]!);
     xhr.withCredentials = !!withCredentials;
     xhr.timeout = requestTimeout ?? 0;
@@ -134,12 +133,14 @@ export class XHR extends Polling {
 
 /** Long-polling by fetch: also in service workers. */
 export class Fetch extends Polling {
-  protected readonly _errors = ["fetch read error", "fetch write error"] as const;
+  protected get _errors() {
+    return ["fetch read error", "fetch write error"] as const;
+  }
 
   protected _request(body: string | undefined, { ok, failed }: Answer): () => void {
     const controller = new AbortController();
     const { signal } = controller;
-    const response = fetch(this.uri(), {
+    const response = fetch(this._uri(), {
       method: body === undefined ? "GET" : "POST",
       body: body ?? null,
       headers: this.opts.extraHeaders ?? {},

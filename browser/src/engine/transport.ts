@@ -8,12 +8,10 @@ import { decodePacket, type Frame, type Packet } from "./packet.js";
 export type Query = Record<string, Anything>;
 
 /** What went wrong at a transport, and with what: the status or error, and the request or event. */
-export class TransportError extends Error {
-  readonly type = "TransportError";
-
-  constructor(reason: string, readonly description: unknown, readonly context?: unknown) {
-    super(reason);
-  }
+export interface TransportError extends Error {
+  type: "TransportError";
+  description: unknown;
+  context?: unknown;
 }
 
 /** More about a close that the other side or the network made. */
@@ -58,24 +56,24 @@ export abstract class Transport extends Emitter<{}, {}, TransportEvents> {
   writable = false;
   readyState: "opening" | "open" | "pausing" | "paused" | "closed" = "opening";
   query: Query;
-  supportsBinary: boolean;
+  _supportsBinary: boolean;
   protected socket: Engine;
 
   constructor(readonly opts: TransportOptions) {
     super();
     this.query = opts.query;
     this.socket = opts.socket;
-    this.supportsBinary = !opts.forceBase64;
+    this._supportsBinary = !opts.forceBase64;
   }
 
-  protected abstract doOpen(): void;
-  protected abstract doClose(): void;
-  protected abstract write(packets: Packet[]): void;
+  protected abstract _doOpen(): void;
+  protected abstract _doClose(): void;
+  protected abstract _write(packets: Packet[]): void;
 
   open(): this {
     // What fails at once is told later, when somebody listens.
     try {
-      this.doOpen();
+      this._doOpen();
     } catch (error) {
       soon(() => this._fire("error", error as Error));
     }
@@ -84,14 +82,14 @@ export abstract class Transport extends Emitter<{}, {}, TransportEvents> {
 
   close(): this {
     if (this.readyState !== "closed") {
-      this.doClose();
-      this.onClose();
+      this._doClose();
+      this._onClose();
     }
     return this;
   }
 
   send(packets: Packet[]): void {
-    if (this.readyState === "open") this.write(packets);
+    if (this.readyState === "open") this._write(packets);
   }
 
   /** Calls back when nothing is under way any more, and starts nothing new meanwhile. */
@@ -102,44 +100,43 @@ export abstract class Transport extends Emitter<{}, {}, TransportEvents> {
   /** Undoes pause. */
   resume(): void {}
 
-  protected onOpen(): void {
+  protected _onOpen(): void {
     this.readyState = "open";
     this.writable = true;
     this._fire("open");
   }
 
-  protected onData(data: Frame): void {
-    this.onPacket(decodePacket(data, this.socket.binaryType));
+  protected _onData(data: Frame): void {
+    this._onPacket(decodePacket(data, this.socket.binaryType));
   }
 
-  protected onPacket(packet: Packet): void {
+  protected _onPacket(packet: Packet): void {
     this._fire("packet", packet);
   }
 
-  protected onError(reason: string, description: unknown, context?: unknown): void {
-    this._fire("error", new TransportError(reason, description, context));
+  protected _onError(reason: string, description: unknown, context?: unknown): void {
+    this._fire("error", Object.assign(Error(reason), { type: "TransportError", description, context }) as TransportError);
   }
 
-  protected onClose(details?: CloseDetails): void {
+  protected _onClose(details?: CloseDetails): void {
     this.readyState = "closed";
     this._fire("close", details);
   }
 
   /** All that was given to write has left. */
-  protected onDrain(): void {
+  protected _onDrain(): void {
     this.writable = true;
     this._fire("drain");
   }
 
   /** The address to connect to, with the query. */
-  protected createUri(scheme: string, timestamp: boolean): string {
+  protected _createUri(scheme: string, timestamp: boolean): string {
     const { hostname, port, secure, path, timestampParam } = this.opts;
-    if (timestamp) this.query[timestampParam!] = Date.now().toString(36) + Math.random().toString(36).slice(2, 7);
-    if (!this.supportsBinary) this.query["b64"] = 1;
-    const query = Object.keys(this.query).map((key) => `${encodeURIComponent(key)}=${encodeURIComponent(this.query[key] as string)}`);
+    if (timestamp) this.query[timestampParam!] = Math.random().toString(36).slice(2);
+    if (!this._supportsBinary) this.query["b64"] = 1;
     return (
       `${scheme}://${hostname.includes(":") ? `[${hostname}]` : hostname}` +
-      `${port && Number(port) !== (secure ? 443 : 80) ? `:${port}` : ""}${path}?${query.join("&")}`
+      `${port && Number(port) !== (secure ? 443 : 80) ? `:${port}` : ""}${path}?${new URLSearchParams(this.query).toString()}`
     );
   }
 }

@@ -20,45 +20,45 @@ export class WS extends Transport {
     return "websocket";
   }
 
-  protected createSocket(uri: string): WebSocketLike {
+  protected _createSocket(uri: string): WebSocketLike {
     const { protocols } = this.opts;
     return protocols ? new WebSocket(uri, protocols) : new WebSocket(uri);
   }
 
-  protected doWrite(frame: Frame, _options?: WriteOptions): void {
+  protected _doWrite(frame: Frame, _options?: WriteOptions): void {
     (this.ws as WebSocket).send(frame as string);
   }
 
-  protected doOpen(): void {
-    const ws = (this.ws = this.createSocket(this.uri()));
+  protected _doOpen(): void {
+    const ws = (this.ws = this._createSocket(this._uri()));
     ws.binaryType = this.socket.binaryType;
-    ws.onopen = () => this.onOpen();
-    ws.onclose = (context) => this.readyState === "closed" || this.onClose({ description: "websocket connection closed", context });
-    ws.onmessage = ({ data }: { data: Frame }) => this.onData(data);
-    ws.onerror = (event) => this.onError("websocket error", event);
+    ws.onopen = () => this._onOpen();
+    ws.onclose = (context) => this.readyState === "closed" || this._onClose({ description: "websocket connection closed", context });
+    ws.onmessage = ({ data }: { data: Frame }) => this._onData(data);
+    ws.onerror = (event) => this._onError("websocket error", event);
   }
 
-  protected write(packets: Packet[]): void {
+  protected _write(packets: Packet[]): void {
     this.writable = false;
     encodePackets(
       packets,
-      this.supportsBinary,
+      this._supportsBinary,
       (frames) => {
         // A browser may know that the socket is closed before it says so; then send throws, and "close" follows.
         try {
-          frames.forEach((frame, i) => this.doWrite(frame, packets[i]!.options));
+          frames.forEach((frame, i) => this._doWrite(frame, packets[i]!.options));
         } catch {}
-        soon(() => this.onDrain());
+        soon(() => this._onDrain());
       },
-      (error) => this.onError("websocket error", error),
+      (error) => this._onError("websocket error", error),
     );
   }
 
-  protected doClose(): void {
+  protected _doClose(): void {
     this.ws?.close();
   }
 
-  protected uri(): string {
-    return this.createUri(this.opts.secure ? "wss" : "ws", !!this.opts.timestampRequests);
+  protected _uri(): string {
+    return this._createUri(this.opts.secure ? "wss" : "ws", !!this.opts.timestampRequests);
   }
 }

@@ -1,6 +1,6 @@
 import { bytesOf } from "../binary.js";
 import { platform } from "../platform.js";
-import { decodePacket, encodePackets, type Frame, type Packet } from "./packet.js";
+import { encodePackets, type Frame, type Packet } from "./packet.js";
 import { Transport } from "./transport.js";
 
 /**
@@ -9,29 +9,22 @@ import { Transport } from "./transport.js";
  * Source: Engine.IO protocol v4, "WebTransport".
  */
 export function encodeHeader(binary: boolean, length: number): Uint8Array<ArrayBuffer> {
-  const header = new Uint8Array(length < 126 ? 1 : length < 65536 ? 3 : 9);
-  const view = new DataView(header.buffer);
-  if (length < 126) header[0] = length;
-  else if (length < 65536) {
-    header[0] = 126;
-    view.setUint16(1, length);
-  } else {
-    header[0] = 127;
-    view.setBigUint64(1, BigInt(length));
-  }
-  if (binary) header[0]! |= 128;
-  return header;
+  const size = length < 126 ? 1 : length < 65536 ? 3 : 9;
+  const view = new DataView(new ArrayBuffer(size));
+  view.setUint8(0, (size < 3 ? length : size < 9 ? 126 : 127) + (binary ? 128 : 0));
+  if (size === 3) view.setUint16(1, length);
+  if (size === 9) view.setBigUint64(1, BigInt(length));
+  return new Uint8Array(view.buffer);
 }
 
 /** Reads a header: undefined while bytes are missing. Empty packets and those above 2^53-1 bytes are errors. */
 export function decodeHeader(bytes: Uint8Array): { binary: boolean; length: number; size: number } | undefined {
-  if (!bytes.length) return undefined;
   const head = bytes[0]! & 127;
   const size = head < 126 ? 1 : head < 127 ? 3 : 9;
   if (bytes.length < size) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   const length = size < 2 ? head : size < 4 ? view.getUint16(1) : Number(view.getBigUint64(1));
-  if (!length || length > Number.MAX_SAFE_INTEGER) throw Error("length");
+  if (!length || length >= 2 ** 53) throw Error("length");
   return { binary: bytes[0]! > 127, length, size };
 }
 
@@ -44,18 +37,18 @@ export class WT extends Transport {
     return "webtransport";
   }
 
-  protected doOpen(): void {
+  protected _doOpen(): void {
     const session = (this._session = new WebTransport(
-      this.createUri("https", false),
+      this._createUri("https", false),
       this.opts.transportOptions![this.name] as WebTransportOptions,
     ));
-    const failed = (error: unknown) => this.onError("webtransport error", error);
-    session.closed.then(() => this.readyState === "closed" || this.onClose(), failed);
+    const failed = (error: unknown) => this._onError("webtransport error", error);
+    session.closed.then(() => this.readyState === "closed" || this._onClose(), failed);
     session.ready.then(async () => {
       const { readable, writable } = await session.createBidirectionalStream();
       this._writer = writable.getWriter() as WritableStreamDefaultWriter<Uint8Array>;
       this.readyState = "open"; // for write
-      this.write([{ type: "open", data: this.query["sid"] && JSON.stringify({ sid: this.query["sid"] as string }) }], () => this.onOpen());
+      this._write([{ type: "open", data: this.query["sid"] && JSON.stringify({ sid: this.query["sid"] as string }) }], () => this._onOpen());
       await this._read(readable.getReader() as ReadableStreamDefaultReader<Uint8Array>);
     }).catch(failed);
   }
@@ -75,22 +68,18 @@ export class WT extends Transport {
         if (buffer.length < end) break;
         const data = buffer.slice(header.size, end);
         buffer = buffer.slice(end);
-        this.onPacket(
-          header.binary
-            ? { type: "message", data: platform.bytes(data, this.socket.binaryType) }
-            : decodePacket(new TextDecoder().decode(data), this.socket.binaryType),
-        );
+        this._onData(header.binary ? (platform.bytes(data, this.socket.binaryType) as Frame) : new TextDecoder().decode(data));
       }
     }
   }
 
-  protected write(packets: Packet[], written = () => this.onDrain()): void {
+  protected _write(packets: Packet[], written = () => this._onDrain()): void {
     this.writable = false;
-    const failed = (error: unknown) => this.onError("webtransport error", error);
-    encodePackets(packets, true, (frames) => this._write(frames).then(written, failed), failed);
+    const failed = (error: unknown) => this._onError("webtransport error", error);
+    encodePackets(packets, true, (frames) => this._send(frames).then(written, failed), failed);
   }
 
-  private async _write(frames: Frame[]): Promise<void> {
+  private async _send(frames: Frame[]): Promise<void> {
     for (const frame of frames) {
       const bytes = typeof frame === "string" ? new TextEncoder().encode(frame)
         : "arrayBuffer" in frame ? new Uint8Array(await frame.arrayBuffer()) : bytesOf(frame);
@@ -99,7 +88,7 @@ export class WT extends Transport {
     }
   }
 
-  protected doClose(): void {
+  protected _doClose(): void {
     this._session?.close();
   }
 }

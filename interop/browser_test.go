@@ -2,14 +2,17 @@ package interop
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -35,7 +38,7 @@ func TestBrowserUnits(t *testing.T) {
 		if passed == nil {
 			t.Fatalf("node --test counts nothing:\n%s", out)
 		}
-		if n, _ := strconv.Atoi(string(passed[1])); n < 80 {
+		if n, _ := strconv.Atoi(string(passed[1])); n < 100 {
 			t.Errorf("node --test ran %d tests, which are not all:\n%s", n, out)
 		}
 	})
@@ -44,6 +47,112 @@ func TestBrowserUnits(t *testing.T) {
 			t.Parallel()
 			runSuite(t, serveUnits(t), "units.mjs", "units", "-", where)
 		})
+	}
+}
+
+// TestBrowserSizes measures the bundles beside those of the official client. The
+// README says the same, and that ours have at most 70 % of their size.
+func TestBrowserSizes(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"socket.io.esm.min.js", "socket.io.min.js", "socket.io.msgpack.min.js"} {
+		ours := gzipped(t, filepath.Join(browserClient, "dist", name))
+		theirs := gzipped(t, filepath.Join(scripts, "node_modules", "socket.io-client-4", "dist", name))
+		if ours*100 > theirs*70 {
+			t.Errorf("%s has %d bytes, more than 70 %% of %d", name, ours, theirs)
+		}
+		row := fmt.Sprintf("| `%s` | %s | %s | %.0f %% |", name, thousands(ours), thousands(theirs), 100*float64(ours)/float64(theirs))
+		if !strings.Contains(string(readme), row+"\n") {
+			t.Errorf("README.md should say\n%s", row)
+		}
+	}
+}
+
+// gzipped returns the size of a file behind gzip -9.
+func gzipped(t *testing.T, path string) int {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	cmd := exec.CommandContext(t.Context(), "gzip", "-9", "-n")
+	cmd.Stdin = file
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("gzip: %v", err)
+	}
+	return len(out)
+}
+
+// thousands writes 12867 as 12,867.
+func thousands(n int) string { return fmt.Sprintf("%d,%03d", n/1000, n%1000) }
+
+// TestBrowserSurface compares what users of our client can get hold of with
+// what the official one has.
+func TestBrowserSurface(t *testing.T) {
+	runSuite(t, serveUnits(t), "surface.mjs", "surface", "socket.io-client-4", "-")
+}
+
+// TestBrowserPackage installs the npm package as it would be published, and
+// uses it in each way in which it can be had.
+func TestBrowserPackage(t *testing.T) {
+	dir := t.TempDir()
+	npm := func(where string, args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "npm", args...)
+		cmd.Dir, cmd.Stderr = where, t.Output()
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("npm %q: %v", args, err)
+		}
+		return string(out)
+	}
+	packed := strings.Fields(npm(browserClient, "pack", "--silent", "--pack-destination", dir))
+	tarball := filepath.Join(dir, packed[len(packed)-1])
+	// What it depends on is there already; nothing is fetched.
+	modules := filepath.Join(dir, "node_modules", "@siogo", "client")
+	if err := os.MkdirAll(modules, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "tar", "-xzf", tarball, "-C", modules, "--strip-components", "1").CombinedOutput(); err != nil {
+		t.Fatalf("tar: %v %s", err, out)
+	}
+	ws, err := filepath.Abs(filepath.Join(browserClient, "node_modules", "ws"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(ws, filepath.Join(dir, "node_modules", "ws")); err != nil {
+		t.Fatal(err)
+	}
+	for _, absent := range []string{"src", "build", "test", "tsconfig.json", "dist/socket.io.js.gz"} {
+		if _, err := os.Stat(filepath.Join(modules, absent)); err == nil {
+			t.Errorf("the package has %s", absent)
+		}
+	}
+	url := startServer(t, nil).URL()
+	for name, script := range map[string]string{
+		"import.mjs":  `import { io } from "@siogo/client"; import all from "@siogo/client"; if (all !== io) throw 1; go(io);`,
+		"require.cjs": `const io = require("@siogo/client"); if (io !== io.io || io !== io.default || !io.Manager) throw 1; go(io);`,
+		"msgpack.mjs": `import { Encoder, Decoder } from "@siogo/client/msgpack"; if (!Encoder || !Decoder) throw 1; console.log("echoed");`,
+		"bundle.cjs":  `const io = require("@siogo/client/dist/socket.io.js"); if (typeof io !== "function") throw 1; go(io, ["polling"]);`,
+	} {
+		script += `
+			function go(io, transports) {
+				const socket = io("` + url + `", transports && { transports });
+				socket.emit("echo", "hello", (text) => { console.log(text === "hello" && "echoed"); socket.disconnect(); });
+			}`
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(script), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		// It must end by itself: a client that is disconnected holds nothing.
+		out, err := exec.CommandContext(t.Context(), "node", path).CombinedOutput()
+		if err != nil || strings.TrimSpace(string(out)) != "echoed" {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
 	}
 }
 

@@ -11,16 +11,24 @@ func TestServer(t *testing.T) {
 	runMatrix(t, func(t *testing.T) target { return startServer(t, nil) })
 }
 
-// TestMsgPack runs the scenarios with clients that use the parser package
-// socket.io-msgpack-parser.
+// TestMsgPack runs the scenarios with clients that use MessagePack: with the
+// parser package socket.io-msgpack-parser, with our own, and with the build of
+// our client that has it.
 func TestMsgPack(t *testing.T) {
-	for _, client := range []string{"socket.io-client-3", "socket.io-client-4"} {
-		for _, mode := range modes {
+	for _, mode := range modes {
+		for _, client := range []string{
+			"socket.io-client-3+socket.io-msgpack-parser", "socket.io-client-4+socket.io-msgpack-parser",
+			"socket.io-client-4+sio-msgpack", "sio-client-4+socket.io-msgpack-parser", "sio-client-4+sio-msgpack",
+		} {
 			t.Run(client+"/"+mode, func(t *testing.T) {
 				t.Parallel()
-				runSuite(t, startServer(t, sioparser.MsgPack()), "run.mjs", "socketio", client+"+socket.io-msgpack-parser", mode)
+				runSuite(t, startServer(t, sioparser.MsgPack()), "run.mjs", "socketio", client, mode)
 			})
 		}
+		t.Run("Chromium/sio-client-4/"+mode, func(t *testing.T) {
+			t.Parallel()
+			runSuite(t, startServer(t, sioparser.MsgPack()), "browser.mjs", "socketio", "sio-client-4", "msgpack-"+mode)
+		})
 	}
 }
 

@@ -41,11 +41,12 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		log.Fatal(err)
-	}
 	for name, data := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			log.Fatal(err)
+		}
+		if err := os.WriteFile(path, data, 0o644); err != nil {
 			log.Fatal(err)
 		}
 	}
@@ -68,7 +69,10 @@ var bundles = []bundle{
 
 // dist makes the files of the folder dist, by name. dir is the folder browser.
 func dist(dir string) (map[string][]byte, error) {
-	files := make(map[string][]byte)
+	files := map[string][]byte{
+		// In the npm package, whose other scripts are modules of the other kind.
+		"package.json": []byte("{ \"type\": \"commonjs\" }\n"),
+	}
 	for _, b := range bundles {
 		options := options(dir, b.entry, b.name)
 		options.Format = b.format
@@ -93,7 +97,10 @@ func dist(dir string) (map[string][]byte, error) {
 // modules makes the modules of the npm package. They are neither minified nor
 // mangled: that is up to the bundler of whoever uses them.
 func modules(dir string) (map[string][]byte, error) {
-	files := make(map[string][]byte)
+	files := map[string][]byte{
+		// The declarations, which tsc makes, are the same for both kinds of modules, but lie in folders of two kinds.
+		"types-cjs/package.json": []byte("{ \"type\": \"commonjs\" }\n"),
+	}
 	for _, entry := range []string{"index", "node", "msgpack"} {
 		for extension, format := range map[string]api.Format{".js": api.FormatESModule, ".cjs": api.FormatCommonJS} {
 			options := options(dir, entry+".ts", entry+extension)

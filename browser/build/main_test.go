@@ -6,6 +6,9 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -21,7 +24,8 @@ func TestDistIsFresh(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	have, err := fs.Glob(browser.Files(), "*")
+	committed := os.DirFS("../dist")
+	have, err := fs.Glob(committed, "*")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +33,7 @@ func TestDistIsFresh(t *testing.T) {
 		t.Errorf("dist has %q, want %q", have, names)
 	}
 	for name, data := range want {
-		got, err := fs.ReadFile(browser.Files(), name)
+		got, err := fs.ReadFile(committed, name)
 		if err != nil {
 			t.Error(err)
 			continue
@@ -44,6 +48,22 @@ func TestDistIsFresh(t *testing.T) {
 		if !bytes.Equal(got, data) {
 			t.Errorf("dist/%s is stale: run `make build-browser` and commit it", name)
 		}
+	}
+}
+
+// Of the files, servers get all that pages want.
+func TestFilesAreEmbedded(t *testing.T) {
+	have, err := fs.Glob(browser.Files(), "*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, b := range bundles {
+		want = append(want, b.name, b.name+".br", b.name+".gz", b.name+".map")
+	}
+	slices.Sort(want)
+	if !slices.Equal(have, want) {
+		t.Errorf("got %q, want %q", have, want)
 	}
 }
 
@@ -71,12 +91,37 @@ func TestNpmModules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"index.cjs", "index.js", "msgpack.cjs", "msgpack.js", "node.cjs", "node.js"}
+	want := []string{"index.cjs", "index.js", "msgpack.cjs", "msgpack.js", "node.cjs", "node.js", "types-cjs/package.json"}
 	if names := slices.Sorted(maps.Keys(files)); !slices.Equal(names, want) {
 		t.Errorf("got %q, want %q", names, want)
 	}
 	if bytes.Contains(files["index.js"], []byte("node:")) {
 		t.Error("the module for pages imports something of Node")
+	}
+}
+
+// The sources have no any: the types of events need it, and stand apart.
+func TestSourcesHaveNoAny(t *testing.T) {
+	word := regexp.MustCompile(`[:<,|&(=]\s*any\b|\bas any\b|@ts-`)
+	sources, err := filepath.Glob("../src/*.ts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := filepath.Glob("../src/*/*.ts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range append(sources, more...) {
+		source, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := word.Find(source); found != nil && filepath.Base(path) != "events.ts" {
+			t.Errorf("%s has %q", path, found)
+		}
+	}
+	if len(sources)+len(more) < 15 {
+		t.Errorf("only %d sources were found", len(sources)+len(more))
 	}
 }
 

@@ -69,7 +69,7 @@ class Output {
       this.length(bytes.length, 0xa0, 32, 0xd9, 0xda);
       this.raw(bytes);
     } else if (typeof value === "number") {
-      if (!Number.isInteger(value)) this.float(value);
+      if (!Number.isInteger(value) || value >= 2 ** 64 || value < -(2 ** 63)) this.float(value);
       else if (value >= 0) {
         if (value < 128) this.head(value);
         else if (value < 256) this.head(0xcc, 1, value);
@@ -82,6 +82,7 @@ class Output {
       else if (value >= -two32 / 2) this.head(0xd2, 4, value);
       else this.head(0xd3, 8, value);
     } else if (isBinary(value)) {
+      if ("arrayBuffer" in value) throw Error("MessagePack cannot wait for a Blob: send its arrayBuffer()");
       const bytes = bytesOf(value as ArrayBuffer);
       this.length(bytes.length, 0, 0, 0xc4, 0xc5);
       this.raw(bytes);

@@ -304,6 +304,22 @@ function uncaught(): Promise<string> {
   });
 }
 
+test("one bad event in the buffer does not keep the others, or connect, from their way", async () => {
+  const server = new FakeServer().serve();
+  const socket = open(server);
+  const circle: { self?: unknown } = {};
+  circle.self = circle;
+  socket.emit("bad", circle);
+  socket.emit("good");
+  const caught = uncaught();
+  await until(() => socket.connected, "connect");
+  check(/circular|cyclic/i.test(await caught), "reported as uncaught");
+  await settle();
+  equal(server.line.got, ["40", '42["good"]']);
+  check(thrown(() => socket.emit("bad", circle)), "once connected, whoever emits it is told");
+  socket.disconnect();
+});
+
 // --- what servers should not do ---
 
 /** A hostile server sends these frames; the client must say so by an event, and go on by its policy. */

@@ -89,6 +89,11 @@ test("MessagePack encodes", () => {
   check(n > 20, "there are vectors");
 });
 
+test("numbers that no integer of MessagePack can hold", () => {
+  const data = ["x", 1e21, -1e21, 2 ** 64, -(2 ** 63)];
+  equal(decode(msgpack, new msgpack.Encoder().encode({ type: 2, nsp: "/", data })), { type: 2, nsp: "/", data });
+});
+
 test("bytes anywhere travel as attachments, in each form", () => {
   const view = new Uint16Array([1, 2]);
   const blob = new Blob(["x"]);

@@ -3,7 +3,7 @@
 /** report is called with the outcome of each test. */
 export async function run(report) {
   const { tests } = await import("/units/rig.js");
-  for (const name of ["engineio", "socketio", "client"]) await import(`/units/${name}.test.js`);
+  for (const name of ["engineio", "socketio", "client", "page", "webtransport"]) await import(`/units/${name}.test.js`);
   for (const [scenario, test] of tests) {
     const start = performance.now();
     let error;

@@ -23,9 +23,11 @@ import (
 	// The blocks are checked against the export data of these packages. Their
 	// being imported makes the result of the test depend on them.
 	_ "github.com/siogo/sio/engineio"
+	_ "github.com/siogo/sio/engineio/eioclient"
 	_ "github.com/siogo/sio/socketio"
 	_ "github.com/siogo/sio/socketio/event"
 	_ "github.com/siogo/sio/socketio/sioadapter"
+	_ "github.com/siogo/sio/socketio/sioclient"
 	_ "github.com/siogo/sio/socketio/sioparser"
 	_ "github.com/siogo/sio/socketio/siotest"
 )
@@ -38,7 +40,7 @@ var autoImports = byName(
 	"bufio", "bytes", "context", "crypto/rand", "embed", "encoding/json", "errors", "expvar", "fmt", "io/fs", "iter", "log", "log/slog",
 	"net/http", "net/netip", "net/url", "os", "os/exec", "os/signal", "slices", "strings", "sync", "sync/atomic", "syscall",
 	"testing", "testing/synctest", "time",
-	module+"/engineio", module+"/socketio", module+"/socketio/event", module+"/socketio/sioadapter",
+	module+"/engineio", module+"/engineio/eioclient", module+"/socketio", module+"/socketio/sioclient", module+"/socketio/event", module+"/socketio/sioadapter",
 	module+"/socketio/sioparser", module+"/socketio/siotest",
 	"github.com/rs/cors",
 	// Packages of the reader, and of frameworks (testdata/stub).
@@ -66,7 +68,7 @@ func packageName(importPath string) string {
 
 // parameters are what the blocks of statements can use.
 const parameters = "ctx context.Context, io *socketio.Server, ns *socketio.Namespace, s *socketio.Socket, e *socketio.Event, " +
-	"w http.ResponseWriter, r *http.Request, t *testing.T"
+	"c *sioclient.Socket, w http.ResponseWriter, r *http.Request, t *testing.T"
 
 func TestBlocksCompile(t *testing.T) {
 	var all []block

@@ -19,6 +19,7 @@ import (
 	"testing"
 
 	"github.com/siogo/sio/socketio"
+	"github.com/siogo/sio/socketio/sioclient"
 )
 
 var update = flag.Bool("update", false, "write the tables of the documentation")
@@ -104,6 +105,8 @@ var folders = map[string]string{
 	"socketio":   "socketio",
 	"event":      "socketio/event",
 	"siotest":    "socketio/siotest",
+	"sioclient":  "socketio/sioclient",
+	"eioclient":  "engineio/eioclient",
 	"sioadapter": "socketio/sioadapter",
 	"sioparser":  "socketio/sioparser",
 }
@@ -127,7 +130,7 @@ func source(t *testing.T, name string) parsed {
 		t.Fatal(err)
 	}
 	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
+		if strings.HasSuffix(file, "_test.go") || strings.HasSuffix(file, "_js.go") { // what a browser has is the same or less
 			continue
 		}
 		text, err := os.ReadFile(file)
@@ -459,12 +462,14 @@ var reasons = map[string]socketio.Reason{
 	"ReasonParseError":                socketio.ReasonParseError,
 	"ReasonForcedClose":               socketio.ReasonForcedClose,
 	"ReasonSlowConsumer":              socketio.ReasonSlowConsumer,
+	"ReasonIOServerDisconnect":        socketio.Reason(sioclient.ReasonIOServerDisconnect),
+	"ReasonIOClientDisconnect":        socketio.Reason(sioclient.ReasonIOClientDisconnect),
 }
 
 var (
 	link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	span = regexp.MustCompile("`([^`]+)`")
-	name = regexp.MustCompile(`\b(engineio|socketio|event|siotest|sioadapter|sioparser)\.([A-Z]\w*)(?:\.([A-Z]\w*))?`)
+	name = regexp.MustCompile(`\b(engineio|socketio|event|siotest|sioadapter|sioparser|sioclient|eioclient)\.([A-Z]\w*)(?:\.([A-Z]\w*))?`)
 )
 
 func TestLinks(t *testing.T) {

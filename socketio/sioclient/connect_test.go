@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/siogo/sio/engineio"
 	"github.com/siogo/sio/engineio/eioclient"
 	"github.com/siogo/sio/socketio"
 )
@@ -288,6 +289,33 @@ func TestEndpoint(t *testing.T) {
 		await(t, c, Connected)
 		if got := fmt.Sprint(hosts); got != "[node1 1 node2 2]" {
 			t.Errorf("connected to %s", got)
+		}
+	})
+}
+
+// A server that takes connections and drops them is asked less and less often;
+// the delay starts anew when a namespace was joined.
+func TestDelaysGrowUntilANamespaceIsJoined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, script(t, func(s *engineio.Session, m string) {
+			if m == "0" {
+				s.Abort(engineio.ReasonTransportError, nil)
+			}
+		}))
+		c := r.client("/", &Options{Transports: []string{eioclient.WebSocket}, Backoff: Backoff{Jitter: -1}})
+		for _, delay := range []time.Duration{1, 2, 4, 5} {
+			c.Connect(t.Context())
+			if st := c.State(); st.Retry != delay*time.Second {
+				t.Errorf("state %v, expected a delay of %v", st, delay*time.Second)
+			}
+		}
+		r.serve(newServer(nil))
+		if err := c.Connect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.lose(c)
+		if st := c.State(); st.Retry != time.Second {
+			t.Errorf("state %v", st)
 		}
 	})
 }

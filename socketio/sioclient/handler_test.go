@@ -212,9 +212,9 @@ func TestHooksAndOutgoing(t *testing.T) {
 					return context.WithValue(ctx, "k", 7), func(err error) { j.note("end of %s: %v", e.Name, err) } //lint:ignore SA1029 a test
 				},
 				Dropped: func(_ *Socket, name string) { j.note("dropped %s", name) },
-				Packet: func(sent bool, p *sioparser.Packet) {
+				Received: func(p *sioparser.Packet) {
 					if p.Type == sioparser.Event {
-						j.note("packet %v %s", sent, p.Name())
+						j.note("packet %s", p.Name())
 					}
 				},
 			},
@@ -240,9 +240,9 @@ func TestHooksAndOutgoing(t *testing.T) {
 		synctest.Wait()
 		want := []string{
 			`outgoing out[1,"x"]`,
-			"packet false n", "any n 7", "n", "end of n: <nil>",
-			"packet false n", "any n 7", "dropped n", "end of n: <nil>",
-			"packet false n", "any n 7", "end of n: <nil>",
+			"packet n", "any n 7", "n", "end of n: <nil>",
+			"packet n", "any n 7", "dropped n", "end of n: <nil>",
+			"packet n", "any n 7", "end of n: <nil>",
 		}
 		got := j.take()
 		slices.Sort(got)

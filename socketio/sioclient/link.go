@@ -58,7 +58,7 @@ func (l *link) Message(data []byte, binary bool) {
 	if !complete {
 		return
 	}
-	l.m.observe(false, &p)
+	l.m.observe(&p)
 	l.packet(&p)
 }
 
@@ -66,19 +66,13 @@ func (l *link) Message(data []byte, binary bool) {
 func (l *link) violation(err error) { l.conn.Abort(eioclient.ReasonParseError, err) }
 
 // observe shows a packet to the log and the hook.
-func (m *manager) observe(sent bool, p *sioparser.Packet) {
-	if hook := m.cfg.hooks.Packet; hook != nil {
-		m.guard("packet", func() { hook(sent, p) })
+func (m *manager) observe(p *sioparser.Packet) {
+	if hook := m.cfg.hooks.Received; hook != nil {
+		m.guard("received", func() { hook(p) })
 	}
-	log := m.cfg.Logger
-	if !log.Enabled(context.Background(), slog.LevelDebug) {
-		return
+	if log := m.cfg.Logger; log.Enabled(context.Background(), slog.LevelDebug) {
+		log.Debug("packet received", "type", p.Type.String(), "namespace", p.Namespace, "event", string(p.Name()), "args", p.Args.Len())
 	}
-	what := "packet received"
-	if sent {
-		what = "packet sent"
-	}
-	log.Debug(what, "type", p.Type.String(), "namespace", p.Namespace, "event", string(p.Name()), "args", p.Args.Len())
 }
 
 // guard calls a function of the application that has no error to return.

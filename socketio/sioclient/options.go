@@ -195,9 +195,9 @@ type Hooks struct {
 	// that OnAnyOutgoing handlers miss since too many of their calls wait.
 	Dropped func(s *Socket, name string)
 
-	// Packet is called for every packet of a connection: p is valid during the
-	// call.
-	Packet func(sent bool, p *sioparser.Packet)
+	// Received is called for every packet that comes, before it is handled. p is
+	// valid during the call.
+	Received func(p *sioparser.Packet)
 }
 
 // config is what a connection and its sockets share of Options, with every

@@ -11,8 +11,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/siogo/sio/engineio/eioclient"
+	"github.com/siogo/sio/engineio/eioparser"
 	"github.com/siogo/sio/socketio"
 	"github.com/siogo/sio/socketio/event"
+	"github.com/siogo/sio/socketio/sioparser"
 )
 
 // closing watches that nothing of the application is called after Close has
@@ -170,6 +173,18 @@ func TestFault_K09_CloseFromCallbacks(t *testing.T) {
 		{"State", func(o *Options, _ func() *Socket, close func()) {
 			o.Hooks = &Hooks{State: func(*Socket, State) { close() }}
 		}},
+		{"Received", func(o *Options, _ func() *Socket, close func()) {
+			o.Hooks = &Hooks{Received: func(*sioparser.Packet) { close() }}
+		}},
+		{"Engine.Hooks.Opened", func(o *Options, _ func() *Socket, close func()) {
+			o.Engine.Hooks = &eioclient.Hooks{Opened: func(*eioclient.Conn) { close() }}
+		}},
+		{"Engine.Hooks.Received", func(o *Options, _ func() *Socket, close func()) {
+			o.Engine.Hooks = &eioclient.Hooks{Received: func(*eioclient.Conn, eioparser.Packet) { close() }}
+		}},
+		{"Engine.Hooks.Sent", func(o *Options, _ func() *Socket, close func()) {
+			o.Engine.Hooks = &eioclient.Hooks{Sent: func(*eioclient.Conn, eioparser.Packet) { close() }}
+		}},
 		{"OnError", func(o *Options, s func() *Socket, close func()) {
 			o.OnError = func(*Socket, string, error) { close() }
 			event.On(s(), chat, func(context.Context, *Socket, message) error { return errors.New("oh") })
@@ -179,7 +194,7 @@ func TestFault_K09_CloseFromCallbacks(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, newServer(nil))
 				var s *Socket
-				closed := make(chan error, 10)
+				closed := make(chan error, 100)
 				o := &Options{}
 				shut := func() {
 					start := time.Now()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -210,7 +211,7 @@ func TestServerDisconnects(t *testing.T) {
 		if c.Active() || c.Transport() != "" {
 			t.Error("it came back by itself, or kept the connection")
 		}
-		if err := c.Emit("x"); !errors.As(err, &d) || d.Reason != ReasonIOServerDisconnect {
+		if err := c.Emit("x"); !errors.As(err, &d) || d.Reason != ReasonIOServerDisconnect || !errors.Is(err, net.ErrClosed) {
 			t.Errorf("Emit: %v", err)
 		}
 		if err := c.Connect(t.Context()); err != nil {

@@ -138,8 +138,7 @@ func (r Reason) WillReconnect() bool {
 }
 
 // A DisconnectError says why a socket is not connected. It matches
-// [ErrDisconnected]. With an error of the connection as its cause it also
-// matches net.ErrClosed.
+// [ErrDisconnected] and net.ErrClosed.
 type DisconnectError struct {
 	Reason Reason // empty if it has not been connected
 	Err    error  // the error of the connection, if any
@@ -157,7 +156,11 @@ func (e *DisconnectError) Error() string {
 
 func (e *DisconnectError) Unwrap() []error {
 	if e.Err != nil {
-		return []error{ErrDisconnected, e.Err}
+		return []error{ErrDisconnected, netClosed, e.Err}
 	}
-	return []error{ErrDisconnected}
+	return []error{ErrDisconnected, netClosed}
 }
+
+// netClosed is net.ErrClosed, or what stands for it where package net is not
+// linked: every CloseError has it.
+var netClosed = (&eioclient.CloseError{}).Unwrap()[0]

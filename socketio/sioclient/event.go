@@ -107,10 +107,10 @@ func (e *Event) run() {
 	default:
 		if hook := s.m.cfg.hooks.Event; hook != nil {
 			var done func(error)
-			callback(func() { ctx, done = hook(ctx, e) })
+			s.m.guard("event", func() { ctx, done = hook(ctx, e) })
 			err := e.serve(ctx, t)
 			if done != nil {
-				callback(func() { done(err) })
+				s.m.guard("event", func() { done(err) })
 			}
 			return
 		}
@@ -229,7 +229,7 @@ func (e *Event) report(ctx context.Context, err error) { e.socket.report(ctx, e.
 func (s *Socket) report(ctx context.Context, name string, err error) {
 	cfg := s.m.cfg
 	if cfg.OnError != nil && !s.muted.Load() {
-		callback(func() { cfg.OnError(s, name, err) })
+		s.m.guard("error", func() { cfg.OnError(s, name, err) })
 	}
 	level := slog.LevelError
 	if errors.As(err, new(*Error)) {
@@ -253,7 +253,7 @@ func (s *Socket) report(ctx context.Context, name string, err error) {
 
 func (s *Socket) dropped(name string) {
 	if hook := s.m.cfg.hooks.Dropped; hook != nil {
-		callback(func() { hook(s, name) })
+		s.m.guard("dropped", func() { hook(s, name) })
 	}
 }
 

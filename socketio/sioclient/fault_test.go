@@ -356,7 +356,7 @@ func FuzzServerPackets(f *testing.F) {
 		l := newLink(m, dead)
 		m.link = l
 		sc := &socketConfig{inbound: 4, maxAcks: 10, retry: Retry{Max: 1, MaxPackets: 2, Timeout: time.Hour}}
-		root, chat := newSocket(m, sc, "/"), newSocket(m, sc, "/chat")
+		root, chat := newSocketLocked(m, sc, "/"), newSocketLocked(m, sc, "/chat")
 		handled := func(_ context.Context, e *Event) error {
 			var v any
 			if err := e.Decode(&v); err != nil {

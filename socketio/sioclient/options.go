@@ -318,6 +318,9 @@ func (c *config) check() error {
 	if c.Hooks != nil {
 		c.hooks = *c.Hooks
 	}
+	if e.Hooks != nil {
+		e.Hooks = marked(*e.Hooks)
+	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -328,6 +331,36 @@ func (c *config) check() error {
 		return fmt.Errorf("%s: %w", "Engine", err)
 	}
 	return nil
+}
+
+// marked returns hooks whose calls inCallback recognizes, so that a socket can be
+// closed in them.
+func marked(h eioclient.Hooks) *eioclient.Hooks {
+	call := func(f func()) {
+		if p := callback(f); p != nil {
+			panic(p.Value) // package eioclient says what becomes of it
+		}
+	}
+	conn := func(f func(*eioclient.Conn)) func(*eioclient.Conn) {
+		if f == nil {
+			return nil
+		}
+		return func(c *eioclient.Conn) { call(func() { f(c) }) }
+	}
+	packet := func(f func(*eioclient.Conn, eioparser.Packet)) func(*eioclient.Conn, eioparser.Packet) {
+		if f == nil {
+			return nil
+		}
+		return func(c *eioclient.Conn, p eioparser.Packet) { call(func() { f(c, p) }) }
+	}
+	out := &eioclient.Hooks{Opened: conn(h.Opened), Upgraded: conn(h.Upgraded), Received: packet(h.Received), Sent: packet(h.Sent)}
+	if f := h.UpgradeFailed; f != nil {
+		out.UpgradeFailed = func(c *eioclient.Conn, err error) { call(func() { f(c, err) }) }
+	}
+	if f := h.Closed; f != nil {
+		out.Closed = func(c *eioclient.Conn, err *eioclient.CloseError) { call(func() { f(c, err) }) }
+	}
+	return out
 }
 
 type field[T int | time.Duration] struct {

@@ -1,7 +1,6 @@
 package sioclient
 
 import (
-	"context"
 	"errors"
 	"math/rand/v2"
 	"slices"
@@ -110,9 +109,9 @@ func (s *Socket) drainLocked() {
 // connection has room or the connection has ended.
 func (s *Socket) awaitRoomLocked(then func()) {
 	l := s.link
-	// Ends with the connection; Close waits for it.
+	// Ends with the connection or the socket; Close waits for it.
 	s.running.Go(func() {
-		_ = l.conn.Wait(context.Background()) // ends with the connection
+		_ = l.conn.Wait(s.ctx) // if it fails, then finds out
 		s.m.mu.Lock()
 		defer s.m.mu.Unlock()
 		then()

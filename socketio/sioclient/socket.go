@@ -87,7 +87,10 @@ func New(rawURL string, o *Options) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSocket(newManager(cfg), sc, namespace), nil
+	m := newManager(cfg)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return newSocketLocked(m, sc, namespace), nil
 }
 
 // Dial is New and Connect in one. When the first attempt fails, so does Dial,
@@ -105,15 +108,13 @@ func Dial(ctx context.Context, rawURL string, o *Options) (*Socket, error) {
 	return s, nil
 }
 
-func newSocket(m *manager, sc *socketConfig, namespace string) *Socket {
+func newSocketLocked(m *manager, sc *socketConfig, namespace string) *Socket {
 	s := &Socket{m: m, cfg: sc, namespace: namespace, acks: make(map[uint64]*outgoing)}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.box.Init(sc.inbound, m, &s.running)
 	s.notices.Init(1<<20, roomless{}, &s.running)
 	s.states.list = []State{{Kind: Disconnected}}
-	m.mu.Lock()
 	m.sockets[namespace] = s
-	m.mu.Unlock()
 	return s
 }
 
@@ -131,13 +132,13 @@ func (s *Socket) Of(namespace string, o *SocketOptions) (*Socket, error) {
 	}
 	m := s.m
 	m.mu.Lock()
-	other, closed := m.sockets[namespace], s.phase == gone
-	m.mu.Unlock()
+	defer m.mu.Unlock()
+	other := m.sockets[namespace]
 	switch {
-	case closed:
+	case s.phase == gone: // and with it, perhaps, the connection
 		return nil, ErrClosed
 	case other == nil:
-		return newSocket(m, sc, namespace), nil
+		return newSocketLocked(m, sc, namespace), nil
 	case o != nil:
 		return nil, fmt.Errorf("sioclient: Of(%q): there is a socket for this namespace already, so its options cannot be set", namespace)
 	}

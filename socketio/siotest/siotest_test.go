@@ -3,14 +3,17 @@ package siotest_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/siogo/sio/engineio/eioclient"
 	"github.com/siogo/sio/socketio"
 	"github.com/siogo/sio/socketio/event"
+	"github.com/siogo/sio/socketio/sioclient"
 	"github.com/siogo/sio/socketio/siotest"
 )
 
@@ -124,4 +127,25 @@ func TestRefusal(t *testing.T) {
 	if !errors.As(err, &e) || e.Code != "c" || e.Message != "m" || e.DecodeData(&data) != nil || data.N != 7 {
 		t.Errorf("got %v", err)
 	}
+}
+
+// The client of package sioclient, which comes back by itself, in virtual time
+// too.
+func TestWithTheFullClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := siotest.NewNetwork(t, newServer())
+		c, err := sioclient.Dial(t.Context(), "http://server", &sioclient.Options{
+			Engine: eioclient.Options{DialContext: net.DialContext, Proxy: http.ProxyURL(nil)},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		if !c.Connected() {
+			t.Errorf("the client is %v", c.State())
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -134,15 +134,22 @@ func TestBrowserPackage(t *testing.T) {
 	}
 	url := startServer(t, nil).URL()
 	for name, script := range map[string]string{
-		"import.mjs":  `import { io } from "@siogo/client"; import all from "@siogo/client"; if (all !== io) throw 1; go(io);`,
-		"require.cjs": `const io = require("@siogo/client"); if (io !== io.io || io !== io.default || !io.Manager) throw 1; go(io);`,
-		"msgpack.mjs": `import { Encoder, Decoder } from "@siogo/client/msgpack"; if (!Encoder || !Decoder) throw 1; console.log("echoed");`,
-		"bundle.cjs":  `const io = require("@siogo/client/dist/socket.io.js"); if (typeof io !== "function") throw 1; go(io, ["polling"]);`,
+		"import.mjs":          `import { io } from "@siogo/client"; import all from "@siogo/client"; if (all !== io) throw 1; go(io);`,
+		"require.cjs":         `const io = require("@siogo/client"); if (io !== io.io || io !== io.default || !io.Manager) throw 1; go(io);`,
+		"unref-polling.cjs":   `stay({ transports: ["polling"], autoUnref: true });`,
+		"unref-websocket.cjs": `stay({ transports: ["websocket"], autoUnref: true });`,
+		"msgpack.mjs":         `import { Encoder, Decoder } from "@siogo/client/msgpack"; if (!Encoder || !Decoder) throw 1; console.log("echoed");`,
+		"bundle.cjs":          `const io = require("@siogo/client/dist/socket.io.js"); if (typeof io !== "function") throw 1; go(io, ["polling"]);`,
 	} {
 		script += `
 			function go(io, transports) {
 				const socket = io("` + url + `", transports && { transports });
 				socket.emit("echo", "hello", (text) => { console.log(text === "hello" && "echoed"); socket.disconnect(); });
+			}
+			function stay(options) { // connected, which keeps no process that has nothing else to do
+				const socket = require("@siogo/client").io("` + url + `", options);
+				const wait = setInterval(() => {}, 1000);
+				socket.emit("echo", "hello", (text) => { console.log(text === "hello" && "echoed"); clearInterval(wait); });
 			}`
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(script), 0o644); err != nil {
@@ -176,6 +183,14 @@ func serveUnits(t *testing.T) units {
 	go server.Serve(listener) // ended by Close
 	t.Cleanup(func() { server.Close() })
 	return units{"http://" + listener.Addr().String()}
+}
+
+// TestFault_K11_BrowserPages: a page loses its network, is told that it goes to
+// the back-forward cache, is left for good.
+func TestFault_K11_BrowserPages(t *testing.T) {
+	t.Run("Chromium", func(t *testing.T) {
+		runSuite(t, startServer(t, nil), "page-life.mjs", "page-life", "-", "-")
+	})
 }
 
 // TestFault_U02_BrowserClientAbortedUpgrades cuts the WebSocket of each of 200

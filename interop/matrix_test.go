@@ -31,6 +31,7 @@ func runMatrix(t *testing.T, start func(*testing.T) target) {
 		run("Chromium", "browser.mjs", "socketio", "socket.io-client-4", mode)
 		run("Chromium", "browser.mjs", "socketio", "sio-client-4", mode)
 		run("Chromium", "browser.mjs", "socketio", "sio-client-4", "worker-"+mode)
+		run("Chromium", "browser.mjs", "socketio", "sio-client-4", "fetch-"+mode)
 	}
 	// 1,000 numbered messages each way through each of 100 upgrades, on loopback
 	// and over a distance.

@@ -78,7 +78,7 @@ func dist(dir string) (map[string][]byte, error) {
 		options.Format = b.format
 		options.Sourcemap = api.SourceMapLinked
 		options.SourceRoot = "/"
-		options.Banner = map[string]string{"js": "/*! sio browser client | MIT */"}
+		options.Banner = map[string]string{"js": "/*! sio | MIT */"}
 		if b.minify {
 			options.MinifyWhitespace, options.MinifyIdentifiers, options.MinifySyntax = true, true, true
 			// What begins with an underscore is nobody else's, but for two names that others know.

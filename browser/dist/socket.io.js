@@ -1,4 +1,4 @@
-/*! sio browser client | MIT */
+/*! sio | MIT */
 "use strict";
 (() => {
   // src/clock.ts
@@ -338,8 +338,8 @@
       const { signal } = controller;
       const response = fetch(this._uri(), {
         method: body === void 0 ? "GET" : "POST",
-        body: body ?? null,
-        headers: this.opts.extraHeaders ?? {},
+        body,
+        headers: this.opts.extraHeaders,
         credentials: this.opts.withCredentials ? "include" : "omit",
         signal
       }).then(async (res) => {
@@ -367,7 +367,7 @@
       const ws = this.ws = this._createSocket(this._uri());
       ws.binaryType = this.socket.binaryType;
       ws.onopen = () => this._onOpen();
-      ws.onclose = (context) => this.readyState === "closed" || this._onClose({ description: "websocket connection closed", context });
+      ws.onclose = (context) => this._onClose({ description: "websocket connection closed", context });
       ws.onmessage = ({ data }) => this._onData(data);
       ws.onerror = (event) => this._onError("websocket error", event);
     }
@@ -422,7 +422,7 @@
         this.opts.transportOptions[this.name]
       );
       const failed = (error) => this._onError("webtransport error", error);
-      session.closed.then(() => this.readyState === "closed" || this._onClose(), failed);
+      session.closed.then(() => this._onClose(), failed);
       session.ready.then(async () => {
         const { readable, writable } = await session.createBidirectionalStream();
         this._writer = writable.getWriter();
@@ -593,7 +593,7 @@
         this._flush();
       };
       const closed = () => failed("socket closed");
-      const other = (winner) => winner === transport || failed("another transport is faster");
+      const other = (winner) => winner === transport || failed("too slow");
       transport.once("open", () => transport.send([{ type: "ping", data: "probe" }])).once("packet", ({ type, data }) => {
         if (type !== "pong" || data !== "probe" || this.readyState !== "open" || this._successor) return failed("no pong");
         this._successor = transport;
@@ -611,7 +611,7 @@
       }).once("error", failed).once("close", () => failed("transport closed"));
       this.once("close", closed).on("upgrading", other);
       if (name2 !== "webtransport" && this._handshake.upgrades.includes("webtransport")) {
-        this._clock(() => this.readyState === "open" && transport.hasListeners("open") && transport.open(), 200);
+        this._clock(() => transport.hasListeners("open") && transport.open(), 200);
       } else transport.open();
     }
     _onPacket(packet) {
@@ -1226,7 +1226,7 @@
         this._opened();
         fn?.();
       };
-      const stopListening = listen(engine, { open, error: failed });
+      const stopListening = listen(engine, { open, error: failed, close: (reason) => failed(Error(reason)) });
       this._to({ name: "opening", stop: () => {
         stopTimer();
         stopListening();
@@ -1241,7 +1241,11 @@
     }
     _opened() {
       const { engine, _decoder } = this;
-      const decoded = (packet) => guard(() => this._fire("packet", packet));
+      const decoded = (packet) => {
+        const { type, nsp } = packet;
+        if (type === 0 /* CONNECT */ && !this.nsps[nsp]?.active) this._packet({ type: 1 /* DISCONNECT */, nsp });
+        guard(() => this._fire("packet", packet));
+      };
       const stopListening = listen(engine, {
         ping: () => this._fire("ping"),
         data: (frame) => {
@@ -1278,20 +1282,16 @@
     }
     /** @internal A socket is done with the connection; without any other it ends. */
     _destroy() {
-      if (!Object.values(this.nsps).some((socket) => socket.active)) this._close();
+      if (!Object.values(this.nsps).some((socket) => socket.active)) this.disconnect();
     }
     /** @internal */
     _packet(packet) {
       for (const frame of this._encoder.encode(packet)) this.engine.write(frame, packet.options);
     }
-    /** @internal Ends the connection, and does not make it again. */
-    _close() {
-      this._skipReconnect = true;
-      this._onClose("forced close");
-    }
     /** Ends the connection with all its sockets, and does not make it again. */
     disconnect() {
-      this._close();
+      this._skipReconnect = true;
+      this._onClose("forced close");
     }
     _onClose(reason, description) {
       if (this._state.name === "closed") return;

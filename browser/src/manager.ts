@@ -3,7 +3,7 @@ import { Emitter, listen } from "./emitter.js";
 import { Engine, type EngineOptions } from "./engine/engine.js";
 import type { CloseDetails } from "./engine/transport.js";
 import type { Anything, DefaultEventsMap, EventsMap } from "./events.js";
-import type { Packet, PacketDecoder, PacketEncoder, Parser } from "./parser.js";
+import { PacketType, type Packet, type PacketDecoder, type PacketEncoder, type Parser } from "./parser.js";
 import { Socket, type DisconnectDescription, type SocketOptions } from "./socket.js";
 
 /** Options of {@link Manager}. Durations are milliseconds. */
@@ -214,7 +214,7 @@ export class Manager<ListenEvents extends EventsMap = DefaultEventsMap, EmitEven
       this._opened();
       fn?.();
     };
-    const stopListening = listen(engine, { open, error: failed });
+    const stopListening = listen(engine, { open, error: failed, close: (reason) => failed(Error(reason)) });
     this._to({ name: "opening", stop: () => {
       stopTimer();
       stopListening();
@@ -231,7 +231,12 @@ export class Manager<ListenEvents extends EventsMap = DefaultEventsMap, EmitEven
   private _opened(): void {
     const { engine, _decoder } = this;
     // Listeners of packets are the user's: what they throw is no fault of the packet.
-    const decoded = (packet: Packet) => guard(() => this._fire("packet", packet));
+    const decoded = (packet: Packet) => {
+      const { type, nsp } = packet;
+      // The answer to a socket that has left meanwhile: the server must not keep what nobody wants.
+      if (type === PacketType.CONNECT && !this.nsps[nsp]?.active) this._packet({ type: PacketType.DISCONNECT, nsp });
+      guard(() => this._fire("packet", packet));
+    };
     const stopListening = listen(engine, {
       ping: () => this._fire("ping"),
       data: (frame: unknown) => {
@@ -271,7 +276,7 @@ export class Manager<ListenEvents extends EventsMap = DefaultEventsMap, EmitEven
 
   /** @internal A socket is done with the connection; without any other it ends. */
   _destroy(): void {
-    if (!Object.values(this.nsps).some((socket) => socket.active)) this._close();
+    if (!Object.values(this.nsps).some((socket) => socket.active)) this.disconnect();
   }
 
   /** @internal */
@@ -279,15 +284,10 @@ export class Manager<ListenEvents extends EventsMap = DefaultEventsMap, EmitEven
     for (const frame of this._encoder.encode(packet)) this.engine.write(frame, packet.options);
   }
 
-  /** @internal Ends the connection, and does not make it again. */
-  _close(): void {
-    this._skipReconnect = true;
-    this._onClose("forced close");
-  }
-
   /** Ends the connection with all its sockets, and does not make it again. */
   disconnect(): void {
-    this._close();
+    this._skipReconnect = true;
+    this._onClose("forced close");
   }
 
   private _onClose(reason: string, description?: CloseDetails | Error): void {

@@ -140,6 +140,32 @@ test("a server that does not answer", async () => {
   socket.disconnect();
 });
 
+test("a connection that ends before it has begun is an attempt that failed", async () => {
+  const server = new FakeServer();
+  server.onLine = (line) => line.cut();
+  const socket = open(server, { reconnection: false });
+  const error = await new Promise<Error>((resolve) => socket.on("connect_error", resolve));
+  equal(error.message, "transport close");
+});
+
+test("a socket that leaves before the answer leaves nothing on the server", async () => {
+  const server = new FakeServer();
+  server.onLine = (line) => {
+    line.onFrame = (frame) => frame === "40" && line.reply('40{"sid":"root"}');
+    line.accept().reply(handshake());
+  };
+  const root = open(server);
+  await until(() => root.connected, "connect");
+  const chat = root.io.socket("/chat");
+  const log = record(chat);
+  await settle();
+  chat.disconnect();
+  server.line.reply('40/chat,{"sid":"late"}');
+  await settle();
+  equal([server.line.got, log], [["40", "40/chat,", "41/chat,"], []]);
+  root.disconnect();
+});
+
 test("options and getters of the manager", () => {
   const manager = new Manager("http://example.com", { autoConnect: false });
   equal([manager.reconnection(), manager.reconnectionAttempts(), manager.reconnectionDelay(), manager.reconnectionDelayMax(),

@@ -286,7 +286,7 @@ export class Engine extends Emitter<{}, {}, EngineEvents> {
       this._flush();
     };
     const closed = () => failed("socket closed");
-    const other = (winner: Transport) => winner === transport || failed("another transport is faster");
+    const other = (winner: Transport) => winner === transport || failed("too slow");
 
     transport
       .once("open", () => transport.send([{ type: "ping", data: "probe" }]))
@@ -311,7 +311,7 @@ export class Engine extends Emitter<{}, {}, EngineEvents> {
 
     // WebTransport is better, so it gets a start.
     if (name !== "webtransport" && this._handshake!.upgrades.includes("webtransport")) {
-      this._clock(() => this.readyState === "open" && transport.hasListeners("open") && transport.open(), 200);
+      this._clock(() => transport.hasListeners("open") && transport.open(), 200); // unless it was given up
     } else transport.open();
   }
 

@@ -142,11 +142,11 @@ export class Fetch extends Polling {
     const { signal } = controller;
     const response = fetch(this._uri(), {
       method: body === undefined ? "GET" : "POST",
-      body: body ?? null,
-      headers: this.opts.extraHeaders ?? {},
+      body,
+      headers: this.opts.extraHeaders,
       credentials: this.opts.withCredentials ? "include" : "omit",
       signal,
-    }).then(async (res) => {
+    } as RequestInit).then(async (res) => {
       const text = await res.text();
       if (!signal.aborted) res.ok ? ok(text) : failed(res.status, res);
     });

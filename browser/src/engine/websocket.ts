@@ -33,7 +33,7 @@ export class WS extends Transport {
     const ws = (this.ws = this._createSocket(this._uri()));
     ws.binaryType = this.socket.binaryType;
     ws.onopen = () => this._onOpen();
-    ws.onclose = (context) => this.readyState === "closed" || this._onClose({ description: "websocket connection closed", context });
+    ws.onclose = (context) => this._onClose({ description: "websocket connection closed", context });
     ws.onmessage = ({ data }: { data: Frame }) => this._onData(data);
     ws.onerror = (event) => this._onError("websocket error", event);
   }

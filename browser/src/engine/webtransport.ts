@@ -43,7 +43,7 @@ export class WT extends Transport {
       this.opts.transportOptions![this.name] as WebTransportOptions,
     ));
     const failed = (error: unknown) => this._onError("webtransport error", error);
-    session.closed.then(() => this.readyState === "closed" || this._onClose(), failed);
+    session.closed.then(() => this._onClose(), failed);
     session.ready.then(async () => {
       const { readable, writable } = await session.createBidirectionalStream();
       this._writer = writable.getWriter() as WritableStreamDefaultWriter<Uint8Array>;

@@ -124,7 +124,7 @@ func (v *visit) show(l *line) {
 	v.screen.Show(l)
 }
 
-func (v *visit) info(text string) { v.show(&line{Kind: "info", Text: "* " + text}) }
+func (v *visit) info(text string) { v.show(&line{Kind: "info", Text: text}) }
 func (v *visit) fail(err error)   { v.show(&line{Kind: "error", Text: err.Error()}) }
 
 // run shows what happens and does what is typed, until the input or ctx ends.
@@ -249,7 +249,7 @@ func (v *visit) typed(ctx context.Context, text string) error {
 	first := list[0]
 	switch first {
 	case ".help":
-		v.show(&line{Kind: "info", Text: typing})
+		v.show(&line{Kind: "help", Text: typing})
 		return nil
 	case ".quit", ".exit":
 		return io.EOF

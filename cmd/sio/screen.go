@@ -17,7 +17,7 @@ import (
 // A line is something that happened. As JSON it has the members that are set.
 type line struct {
 	Time      time.Time       `json:"time"`
-	Kind      string          `json:"kind"` // state, event, ack, emit, packet, error, info
+	Kind      string          `json:"kind"` // state, event, ack, emit, packet, error, info, help
 	Namespace string          `json:"namespace,omitempty"`
 	Event     string          `json:"event,omitempty"`
 	Args      json.RawMessage `json:"args,omitempty"`
@@ -61,6 +61,8 @@ func (l *line) text(coloured bool) string {
 		return paint(blue, "→ "+l.Event) + " " + args
 	case "packet":
 		return paint(dim, "  "+l.Text)
+	case "info":
+		return "* " + l.Text
 	case "error":
 		return paint(red, "! "+l.Text)
 	case "state":
@@ -146,8 +148,11 @@ func newTerminal(in *os.File, out io.Writer, coloured bool) (*terminal, error) {
 		io.Reader
 		io.Writer
 	}{in, out}, loadHistory(), coloured)
-	t.restore = func() error { return term.Restore(int(in.Fd()), state) }
-	if w, h, err := term.GetSize(int(in.Fd())); err == nil {
+	t.restore = func() error {
+		fmt.Fprint(out, "\r\x1b[K") // the prompt
+		return term.Restore(int(in.Fd()), state)
+	}
+	if w, h, err := term.GetSize(int(in.Fd())); err == nil && w > 0 {
 		_ = t.SetSize(w, h) // a wrong size only looks wrong
 	}
 	return t, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"strings"
 	"time"
 )
 
@@ -66,11 +67,17 @@ func (s State) String() string {
 	case s.Kind == Connected && s.Recovered:
 		return "connected, recovered"
 	case s.Kind == Disconnected && s.Err != nil && s.Retry > 0:
-		return fmt.Sprintf("disconnected, next attempt in %v: %v", s.Retry.Round(time.Millisecond), s.Err)
+		return fmt.Sprintf("disconnected, next attempt in %v: %s", s.Retry.Round(time.Millisecond), s.cause())
 	case s.Kind == Disconnected && s.Err != nil:
-		return fmt.Sprintf("disconnected: %v", s.Err)
+		return "disconnected: " + s.cause()
 	}
 	return s.Kind.String()
+}
+
+// cause returns the text of Err without what String says itself.
+func (s State) cause() string {
+	text := strings.TrimPrefix(s.Err.Error(), "sioclient: ")
+	return strings.TrimPrefix(text, "disconnected: ")
 }
 
 // LogValue implements slog.LogValuer.

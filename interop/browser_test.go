@@ -221,6 +221,85 @@ func TestFault_U02_BrowserClientAbortedUpgrades(t *testing.T) {
 	}
 }
 
+// TestFault_L08_BrowserClientAndReference cuts our client off while the
+// reference, which sends what was missed before the answer to CONNECT, replays
+// it: nothing may come twice, nor late.
+func TestFault_L08_BrowserClientAndReference(t *testing.T) {
+	t.Parallel()
+	const clients, cuts = 10, 15
+	server := node.Start(t, scripts, "reference-recovery.mjs", "1000", strconv.Itoa(clients))
+	var hello struct{ URL string }
+	if err := server.Read(&hello); err != nil {
+		t.Fatal(err)
+	}
+	lines, args := make([]*line, clients), []string{"sio-client-4", "websocket"}
+	for i := range lines {
+		lines[i] = newLine(t, hello.URL)
+		args = append(args, "http://"+lines[i].addr())
+	}
+	p := node.Start(t, scripts, "recoveries.mjs", args...)
+	connected, sessions := make([]int, clients), make([]int, clients)
+	random := rand.New(rand.NewPCG(8, 8))
+	cut, recovered, ended := 0, 0, 0
+	var cutting sync.WaitGroup
+	defer cutting.Wait()
+	received := make([][]int, clients)
+	for ended < clients {
+		var r struct {
+			Client    int
+			Connected string
+			Recovered bool
+			Numbers   []int
+		}
+		if err := p.Read(&r); err != nil {
+			t.Fatal(err)
+		}
+		if r.Connected == "" {
+			received[r.Client] = r.Numbers
+			ended++
+			continue
+		}
+		if r.Recovered {
+			recovered++
+		} else {
+			sessions[r.Client]++
+		}
+		if connected[r.Client]++; connected[r.Client] <= cuts {
+			cut++
+			l := lines[r.Client]
+			if connected[r.Client]%2 == 1 { // at first: without an event before it, the reference recovers nothing
+				l.cutAfter(400+random.IntN(2000), false) // into what is emitted
+			} else {
+				again := 200 + random.IntN(600)
+				cutting.Go(func() { // ends after the moment that a cut takes; the test waits for it
+					l.cut(false)
+					l.cutAfter(again, false) // and once more, into the handshake or what is replayed
+				})
+			}
+			if cut == clients*cuts {
+				if err := server.WriteLine("enough"); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	var last struct{ Emitted int }
+	if err := server.Read(&last); err != nil {
+		t.Fatal(err)
+	}
+	for i, numbers := range received {
+		gone, twice, late := compare(numbers, last.Emitted)
+		// A client that the reference did not recover has lost what came meanwhile.
+		if twice+late > 0 || gone > 0 && sessions[i] == 1 {
+			t.Errorf("client %d: %d lost, %d came twice, %d out of order", i, gone, twice, late)
+		}
+	}
+	if recovered < cut*9/10 || cut < clients*cuts {
+		t.Errorf("%d cuts, %d recovered: that is not what was to be tried", cut, recovered)
+	}
+	t.Logf("%d cuts, %d recovered, %d events to each of %d", cut, recovered, last.Emitted, clients)
+}
+
 // fraying carries connections to a target, each byte 3 ms later. WebSockets are
 // cut after 0 to 80 ms. It returns the address in front.
 func fraying(t *testing.T, to target) string {

@@ -41,9 +41,9 @@
     }
     /** Removes a listener (the first such), all listeners of an event, or all of them. */
     off(event, listener) {
-      if (event === void 0) this._lists.clear();
-      else if (!listener) this._lists.delete(event);
-      else {
+      if (!arguments.length) this._lists.clear();
+      else if (arguments.length < 2) this._lists.delete(event);
+      else if (listener) {
         const list = this.listeners(event);
         const i = list.findIndex((one) => one === listener || one._of === listener);
         if (i >= 0) list.splice(i, 1);
@@ -470,7 +470,6 @@
   // src/engine/engine.ts
   var forever = 2 ** 31 - 1;
   var defaults = {
-    // Looked up when a connection is made, so that the entry point for Node can put its own here.
     polling: typeof XMLHttpRequest === "function" ? XHR : Fetch,
     websocket: WS,
     webtransport: WT
@@ -518,7 +517,7 @@
       const secure = this.secure = uri ? to.secure : options.secure ?? page?.protocol === "https:";
       const hostname = to?.hostname || options.hostname;
       this.hostname = hostname || page?.hostname || "localhost";
-      this.port = (uri ? to.port : options.port || to?.port) || !hostname && page?.port || (secure ? 443 : 80);
+      this.port = (uri ? to.port : options.port) || !hostname && page?.port || (secure ? 443 : 80);
       this.opts = {
         path: "/engine.io",
         upgrade: true,

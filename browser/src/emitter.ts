@@ -34,13 +34,14 @@ export class Emitter<Listen extends EventsMap, Emit extends EventsMap, Reserved 
 
   /** Removes a listener (the first such), all listeners of an event, or all of them. */
   off<Ev extends EventNames<Reserved> | EventNames<Listen>>(event?: Ev, listener?: ReservedOrUserListener<Reserved, Listen, Ev>): this {
-    if (event === undefined) this._lists.clear();
-    else if (!listener) this._lists.delete(event);
-    else {
-      const list: Once[] = this.listeners(event);
+    // The arguments are counted: who removes a listener that is undefined does not mean all of them.
+    if (!arguments.length) this._lists.clear();
+    else if (arguments.length < 2) this._lists.delete(event!);
+    else if (listener) {
+      const list: Once[] = this.listeners(event!);
       const i = list.findIndex((one) => one === listener || one._of === listener);
       if (i >= 0) list.splice(i, 1);
-      this._lists.set(event, list);
+      this._lists.set(event!, list);
     }
     return this;
   }

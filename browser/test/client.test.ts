@@ -4,6 +4,7 @@ import { io, Manager, type Socket } from "../src/index.js";
 import type { ManagerOptions } from "../src/manager.js";
 import type { SocketOptions } from "../src/socket.js";
 import type { TransportOptions } from "../src/engine/transport.js";
+import { parseUrl } from "../src/url.js";
 import { FakeServer, handshake, type Request } from "./fake.js";
 import { check, equal, test, thrown, until } from "./rig.js";
 
@@ -189,12 +190,32 @@ test("addresses and queries", async () => {
   go("http://example.com:8080", { query: { d: "é&" }, path: "/x/" });
   go("ws://[::1]:80", { addTrailingSlash: false, forceBase64: true });
   go("wss://example.com:443", { query: { EIO: "9", transport: "fax" } });
+  new Manager({ host: "example.com:99", transports: [Spy] }).disconnect();
+  new Manager({ hostname: "example.com", secure: true, port: 7, transports: [Spy] }).disconnect();
   equal(seen, [
     "wss://example.com/socket.io/?a=b+c&EIO=4&transport=websocket",
     "ws://example.com:8080/x/?d=%C3%A9%26&EIO=4&transport=websocket",
     "ws://[::1]/socket.io?EIO=4&transport=websocket&b64=1",
     "wss://example.com/socket.io/?EIO=4&transport=websocket",
+    "ws://example.com/socket.io/?EIO=4&transport=websocket",
+    "wss://example.com:7/socket.io/?EIO=4&transport=websocket",
   ]);
+});
+
+test("what an address leaves out comes from the page", () => {
+  const page = { protocol: "https:", host: "page.example:8443" } as Location;
+  const rows: [uri: string, secure: boolean, hostname: string, port: number, path: string, query: string][] = [
+    ["https://a.example", true, "a.example", 443, "/", ""],
+    ["http://a.example/", false, "a.example", 80, "/", ""],
+    ["HTTP://user:word@a.example:81/x/y?z=1#w", false, "a.example", 81, "/x/y", "z=1"],
+    ["wss://[2001:db8::1]:82/ü", true, "2001:db8::1", 82, "/ü", ""],
+    ["/admin?t=1", true, "page.example", 8443, "/admin", "t=1"],
+    ["//b.example/n", true, "b.example", 443, "/n", ""],
+    ["b.example:83", true, "b.example", 83, "/", ""],
+    ["localhost:3000/n", true, "localhost", 3000, "/n", ""],
+  ];
+  for (const [uri, secure, hostname, port, path, query] of rows) equal(parseUrl(uri, page), { secure, hostname, port, path, query }, uri);
+  equal(parseUrl("b.example/n", { protocol: "http:", host: "x" } as Location).secure, false, "the scheme is that of the page");
 });
 
 test("auth is asked for anew, and may come late", async () => {
@@ -794,6 +815,12 @@ test("listeners", () => {
   socket.io.removeAllListeners();
   socket.io._fire("ping");
   equal(calls, ["a", "b", "a"]);
+
+  socket.io.on("ping", a);
+  socket.io.off("ping", undefined as never).off(undefined as never);
+  equal(socket.io.listeners("ping").length, 1, "listeners after the removal of none");
+  socket.io.off("ping", b);
+  equal(socket.io.listeners("ping").length, 1, "listeners after the removal of another");
 
   const first = () => {};
   const second = () => {};

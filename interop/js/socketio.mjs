@@ -252,7 +252,11 @@ export const scenarios = {
     });
     const { id } = socket;
     if (c.mode === "upgrade") await upgraded(socket);
-    else await sleep(200); // until a poll waits at the server: without one, polling cannot be told
+    else {
+      // Until a poll waits at the server, without which polling cannot be told, and no heartbeat is about to answer it.
+      await next(socket.io.engine, "pong");
+      await sleep(75);
+    }
     const gone = next(socket, "disconnect");
     const back = gone.then(() => next(socket, "connect"));
     const echoed = next(socket, "echo");

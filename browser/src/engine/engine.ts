@@ -116,8 +116,8 @@ type State = "opening" | "open" | "closing" | "closed";
 /** The longest delay of a timer; a longer one would fire at once. */
 const forever = 2 ** 31 - 1;
 
+/** The transports by their names, the first the first to try. The entry point for Node puts its own here. */
 const defaults: Record<string, TransportCtor> = {
-  // Looked up when a connection is made, so that the entry point for Node can put its own here.
   polling: typeof XMLHttpRequest === "function" ? XHR : Fetch,
   websocket: WS,
   webtransport: WT,
@@ -155,7 +155,6 @@ if (listen) {
 
 /** An Engine.IO connection, protocol revision 4. */
 export class Engine extends Emitter<{}, {}, EngineEvents> {
-
   id: string | undefined;
   transport!: Transport;
   binaryType: BinaryType = platform.binaryType;
@@ -191,7 +190,7 @@ export class Engine extends Emitter<{}, {}, EngineEvents> {
     const secure = (this.secure = uri ? to!.secure : options.secure ?? page?.protocol === "https:");
     const hostname = to?.hostname || options.hostname;
     this.hostname = hostname || page?.hostname || "localhost";
-    this.port = (uri ? to!.port : options.port || to?.port) || (!hostname && page?.port) || (secure ? 443 : 80);
+    this.port = (uri ? to!.port : options.port) || (!hostname && page?.port) || (secure ? 443 : 80);
     this.opts = {
       path: "/engine.io",
       upgrade: true,

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -245,34 +242,11 @@ func TestGoEngineClientRefused(t *testing.T) {
 // TestGoEngineClientInBrowser runs our Engine.IO client as WebAssembly in
 // Chromium, against our server.
 func TestGoEngineClientInBrowser(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "main.wasm")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "github.com/siogo/sio/engineio/eioclient/testdata/browser")
-	build.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	root, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
-	if err != nil {
-		t.Fatalf("go env: %v", err)
-	}
 	srv, err := engineio.New(&engineio.Options{Open: func(s *engineio.Session) engineio.Handler { return pageEcho{s} }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/engine.io/", srv)
-	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html")
-		w.Write([]byte(`<!doctype html><script src="wasm_exec.js"></script><script>
-			const go = new Go();
-			WebAssembly.instantiateStreaming(fetch("main.wasm"), go.importObject).then(({ instance }) => go.run(instance));
-		</script>`))
-	})
-	mux.HandleFunc("/main.wasm", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, program) })
-	mux.HandleFunc("/wasm_exec.js", func(w http.ResponseWriter, r *http.Request) {
-		http.ServeFile(w, r, filepath.Join(strings.TrimSpace(string(root)), "lib", "wasm", "wasm_exec.js"))
-	})
-	hs := httptest.NewServer(mux)
+	hs := httptest.NewServer(wasmPage(t, "github.com/siogo/sio/engineio/eioclient/testdata/browser", "/engine.io/", srv))
 	defer hs.Close()
 	defer srv.Close()
 	runSuite(t, page{hs.URL}, "wasm-browser.mjs", "engine", "", "")

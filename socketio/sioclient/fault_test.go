@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
@@ -250,6 +251,57 @@ func TestFault_K06_ServerVanishes(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// G8: whatever a connection is doing when it falls into a black hole, the client
+// notices within an interval and a timeout, and is back.
+func TestFault_K06_LivenessInEveryState(t *testing.T) {
+	const interval, timeout = 5 * time.Second, 3 * time.Second
+	for _, tt := range []struct {
+		name    string
+		options Options
+		hangs   bool // the request to upgrade is not answered
+	}{
+		{"polling", Options{Transports: []string{eioclient.Polling}}, false},
+		{"upgrading", Options{}, true},
+		{"upgraded", Options{}, false},
+		{"websocket", Options{Transports: []string{eioclient.WebSocket}}, false},
+		{"2.x", Options{V2: true}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rng := rand.New(rand.NewPCG(5, 6))
+				for range 100 / min(scale, 5) {
+					io := newServer(&socketio.Options{PingInterval: interval, PingTimeout: timeout})
+					r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+						if tt.hangs && req.Header.Get("Upgrade") != "" {
+							<-req.Context().Done()
+							return
+						}
+						io.ServeHTTP(w, req)
+					}))
+					t.Cleanup(func() { io.Close() })
+					o := tt.options
+					c := r.dial("/", &o)
+					time.Sleep(time.Duration(rng.Int64N(int64(9 * time.Second)))) // an upgrade is given up after 10
+					if !c.Connected() {
+						t.Fatalf("the client is %v before it fell", c.State())
+					}
+					fell := time.Now()
+					seen := c.seen()
+					r.swallow()
+					for c.seen() == seen {
+						time.Sleep(time.Millisecond)
+					}
+					if took := time.Since(fell); took > interval+timeout+250*time.Millisecond {
+						t.Errorf("noticed after %v", took)
+					}
+					await(t, c, Connected)
+					c.Close()
+				}
+			})
+		})
 	}
 }
 

@@ -15,55 +15,62 @@ import (
 )
 
 // A Handshake is what is known of the request that began a session. It is
-// immutable. The request itself is not kept: headers are stored in a compact
-// form, since a server keeps one of these per client.
+// immutable. The request itself is not kept: its texts are stored in one string,
+// since a server keeps one of these per client.
 type Handshake struct {
-	path       string
-	query      string
-	header     string // "Name: value\n" lines
-	host       string
-	remoteAddr string
-	clientAddr netip.Addr
-	time       time.Time
+	text       string    // path, query, host, remote address, headers as "Name:value\n" lines
+	ends       [4]uint32 // of each but the last
 	secure     bool
+	clientAddr netip.Addr
+	time       int64 // Unix time in nanoseconds
 	ctx        context.Context
 }
 
-func newHandshake(r *http.Request, client netip.Addr) *Handshake {
-	return &Handshake{
-		path:       strings.Clone(r.URL.Path),
-		query:      strings.Clone(r.URL.RawQuery),
-		header:     packHeader(r.Header),
-		host:       r.Host,
-		remoteAddr: r.RemoteAddr,
+func (srv *Server) newHandshake(r *http.Request, client netip.Addr) *Handshake {
+	h := &Handshake{
 		clientAddr: client,
-		time:       time.Now(),
+		time:       time.Now().UnixNano(),
 		secure:     r.TLS != nil,
-		ctx:        context.WithoutCancel(r.Context()),
+		ctx:        srv.values.of(r.Context()),
 	}
+	var b strings.Builder
+	b.Grow(handshakeSize(r) + len(r.RemoteAddr))
+	for i, s := range [...]string{r.URL.Path, r.URL.RawQuery, r.Host, r.RemoteAddr} {
+		b.WriteString(s)
+		h.ends[i] = uint32(b.Len())
+	}
+	writeHeader(&b, r.Header)
+	h.text = b.String()
+	return h
 }
+
+func (h *Handshake) path() string       { return h.text[:h.ends[0]] }
+func (h *Handshake) query() string      { return h.text[h.ends[0]:h.ends[1]] }
+func (h *Handshake) host() string       { return h.text[h.ends[1]:h.ends[2]] }
+func (h *Handshake) remoteAddr() string { return h.text[h.ends[2]:h.ends[3]] }
+func (h *Handshake) header() string     { return h.text[h.ends[3]:] }
 
 // Header returns the request's headers, decoded anew at each call; the caller
 // owns the result.
-func (h *Handshake) Header() http.Header { return unpackHeader(h.header) }
+func (h *Handshake) Header() http.Header { return unpackHeader(h.header()) }
 
 // URL returns the request's path and query; the caller owns the result.
 func (h *Handshake) URL() *url.URL {
-	return &url.URL{Path: h.path, RawQuery: h.query}
+	return &url.URL{Path: h.path(), RawQuery: h.query()}
 }
 
 // Query returns the query parameters, decoded anew at each call; the caller
 // owns the result. Pairs that cannot be decoded are left out.
 func (h *Handshake) Query() url.Values {
-	v, _ := url.ParseQuery(h.query)
+	v, _ := url.ParseQuery(h.query())
 	return v
 }
 
 // Host returns the host the client asked for.
-func (h *Handshake) Host() string { return h.host }
+func (h *Handshake) Host() string { return h.host() }
 
 // RemoteAddr returns the address of the peer, "host:port".
-func (h *Handshake) RemoteAddr() string { return h.remoteAddr }
+func (h *Handshake) RemoteAddr() string { return h.remoteAddr() }
 
 // ClientAddr returns the address of the client: the peer's, unless that is one
 // of [Options.TrustedProxies]; then the last one in X-Forwarded-For that is
@@ -71,7 +78,7 @@ func (h *Handshake) RemoteAddr() string { return h.remoteAddr }
 func (h *Handshake) ClientAddr() netip.Addr { return h.clientAddr }
 
 // Time returns when the handshake was received.
-func (h *Handshake) Time() time.Time { return h.time }
+func (h *Handshake) Time() time.Time { return time.Unix(0, h.time) }
 
 // Secure reports whether the client came over TLS that ended in this process.
 func (h *Handshake) Secure() bool { return h.secure }
@@ -98,11 +105,9 @@ func headerSize(h http.Header) int {
 	return n
 }
 
-// packHeader writes headers as lines. Names and values cannot contain line
+// writeHeader writes headers as lines. Names and values cannot contain line
 // breaks: net/http refuses such requests.
-func packHeader(h http.Header) string {
-	var b strings.Builder
-	b.Grow(headerSize(h))
+func writeHeader(b *strings.Builder, h http.Header) {
 	for name, values := range h {
 		for _, v := range values {
 			b.WriteString(name)
@@ -111,7 +116,6 @@ func packHeader(h http.Header) string {
 			b.WriteByte('\n')
 		}
 	}
-	return b.String()
 }
 
 func unpackHeader(s string) http.Header {

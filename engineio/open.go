@@ -29,7 +29,7 @@ func (srv *Server) newSession(r *http.Request, q query) (*Session, *RequestError
 		id:  id,
 		rev: q.revision(),
 		b64: q.b64,
-		hs:  newHandshake(r, srv.cfg.clientAddr(r)),
+		hs:  srv.newHandshake(r, srv.cfg.clientAddr(r)),
 
 		delivering: true, // until open is done: a handler is told of an early end after Open
 	}

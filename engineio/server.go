@@ -35,6 +35,7 @@ type Server struct {
 	idle      chan struct{} // made by Shutdown; closed when no session and no reader is left
 
 	counters counters
+	values   values
 }
 
 // New returns a server. It fails when an option makes no sense.
@@ -288,7 +289,7 @@ func (srv *Server) gone() <-chan struct{} {
 
 func (srv *Server) log(s *Session, msg string, args ...any) {
 	if srv.cfg.Logger.Enabled(s.hs.ctx, levelDebug) {
-		srv.cfg.Logger.DebugContext(s.hs.ctx, msg, append(args, "remote", s.hs.remoteAddr, "revision", int(s.rev))...)
+		srv.cfg.Logger.DebugContext(s.hs.ctx, msg, append(args, "remote", s.hs.remoteAddr(), "revision", int(s.rev))...)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
@@ -101,8 +102,15 @@ const (
 // The result depends on the bytes alone, never on how they are cut into calls.
 type Parser struct {
 	config   *Config
-	inflater Inflater       // nil unless permessage-deflate was negotiated
-	err      *ProtocolError // set in phase failed
+	inflater Inflater // nil unless permessage-deflate was negotiated
+	*partial          // nil between messages, outside of Next
+	phase    phase
+}
+
+// partial is what is known of an unfinished message or frame. Most connections
+// have none most of the time, so it is not part of the Parser.
+type partial struct {
+	err *ProtocolError // set in phase failed
 
 	// buf is the payload received so far of the message in progress; while a
 	// control frame arrives in pieces, its payload follows at buf[mark:].
@@ -117,10 +125,11 @@ type Parser struct {
 	message    Kind  // Text or Binary while a message is in progress, else None
 	compressed bool  // RSV1 was set on its first frame
 
-	phase   phase
 	headLen uint8
 	head    [maxHeader]byte // the first headLen bytes of an unfinished header
 }
+
+var partials = sync.Pool{New: func() any { return new(partial) }}
 
 // Init prepares p for a new connection. deflate says that permessage-deflate
 // was negotiated, which takes a Config with NewInflater.
@@ -133,7 +142,21 @@ func (p *Parser) Init(c *Config, deflate bool) {
 
 // Buffered returns how many received bytes p keeps because what they belong to
 // is unfinished. It is zero between messages.
-func (p *Parser) Buffered() int { return len(p.buf) + int(p.headLen) }
+func (p *Parser) Buffered() int {
+	if p.partial == nil {
+		return 0
+	}
+	return len(p.buf) + int(p.headLen)
+}
+
+// rest gives the memory of partial back between messages.
+func (p *Parser) rest() {
+	if p.phase == atHeader && p.message == None && p.headLen == 0 && p.buf == nil {
+		*p.partial = partial{}
+		partials.Put(p.partial)
+		p.partial = nil
+	}
+}
 
 // Next reads a prefix of b, of n bytes, up to the end of the first event in it.
 // Kind None means that b was read to its end (n == len(b)) without one. The
@@ -143,6 +166,10 @@ func (p *Parser) Buffered() int { return len(p.buf) + int(p.headLen) }
 // An error is always a *[ProtocolError]. It is final: every later call returns
 // it again. After a Close event, what follows is discarded as None.
 func (p *Parser) Next(b []byte) (ev Event, n int, err error) {
+	if p.partial == nil {
+		p.partial = partials.Get().(*partial)
+	}
+	defer p.rest()
 	for {
 		switch p.phase {
 		case atHeader:
@@ -176,7 +203,7 @@ func (p *Parser) Next(b []byte) (ev Event, n int, err error) {
 }
 
 func (p *Parser) fail(e *ProtocolError) error {
-	*p = Parser{config: p.config, phase: failed, err: e}
+	*p = Parser{config: p.config, phase: failed, partial: &partial{err: e}}
 	return e
 }
 

@@ -1,6 +1,7 @@
 package redisadapter
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -62,6 +63,16 @@ func settled(s subscriptions) bool {
 	panic("another kind of subscriptions")
 }
 
+func TestContractStreams(t *testing.T) {
+	for name, wait := range map[string]time.Duration{"local first": 0, "in the order of the stream": time.Second} {
+		t.Run(name, func(t *testing.T) {
+			contract(t, func(conn Conn, key string) sioadapter.Factory {
+				return NewStreams(conn, &StreamsOptions{Stream: key, Key: key, SessionKey: key, WaitForOffset: wait, Cluster: impatient})
+			})
+		})
+	}
+}
+
 // Redis Cluster has a third of the channels on each of its nodes, and copies
 // what is published otherwise to all of them.
 func TestContractOnRedisCluster(t *testing.T) {
@@ -91,8 +102,10 @@ func contract(t *testing.T, factory func(conn Conn, key string) sioadapter.Facto
 
 func contractOn(t *testing.T, addr string, sizes []int, factory func(conn Conn, key string) sioadapter.Factory) {
 	adaptertest.Suite{
-		Timeout: 30 * time.Second,
-		Sizes:   sizes,
+		Timeout:          30 * time.Second,
+		Sizes:            sizes,
+		RecoversAnywhere: true, // where they recover at all
+		AsksOvertake:     strings.HasPrefix(t.Name(), "TestContractStreams"),
 		Open: func(t *testing.T, nodes int) *adaptertest.Cluster {
 			c := &adaptertest.Cluster{}
 			var lines []*line

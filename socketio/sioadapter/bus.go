@@ -47,8 +47,11 @@ type Receiver interface {
 	Malformed(err error)
 
 	// Disconnected says that messages from other nodes do not come any more,
-	// and why. Interrupted follows when they do again.
+	// and why. Interrupted or Resumed follows when they do again.
 	Disconnected(err error)
+
+	// Resumed says that messages come again, and that none was lost.
+	Resumed()
 
 	// Interrupted says that messages from other nodes may have been lost,
 	// since the connection was; err is why. It is called when messages can

@@ -803,6 +803,7 @@ func (r *reference) Receive(m *Message) {
 
 func (r *reference) Malformed(err error) { panic(err) }
 func (r *reference) Disconnected(error)  {}
+func (r *reference) Resumed()            {}
 func (r *reference) Interrupted(error)   {}
 func (r *reference) Blocked(error)       {}
 

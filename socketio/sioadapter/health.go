@@ -23,11 +23,12 @@ const (
 	EventOverflowEnded                      // there is room in the queue again; Count were dropped
 	EventPublishFailed                      // the bus did not take Count messages
 	EventInterrupted                        // the connection to the bus was lost, and is there again
-	EventDisconnected                       // the connection to the bus was lost; EventInterrupted follows
+	EventDisconnected                       // the connection to the bus was lost; EventInterrupted or EventResumed follows
+	EventResumed                            // the connection to the bus is there again, and no message was lost
 )
 
 var eventNames = [...]string{"", "node joined", "node left", "node lost", "messages lost", "duplicate message", "malformed message",
-	"queue overflow", "queue overflow ended", "publish failed", "bus interrupted", "bus disconnected"}
+	"queue overflow", "queue overflow ended", "publish failed", "bus interrupted", "bus disconnected", "bus resumed"}
 
 // String returns the kind in words, for example "node lost".
 func (k EventKind) String() string {
@@ -58,6 +59,7 @@ var eventLevels = map[EventKind]slog.Level{
 	EventPublishFailed: slog.LevelError,
 	EventInterrupted:   slog.LevelWarn,
 	EventDisconnected:  slog.LevelError,
+	EventResumed:       slog.LevelInfo,
 }
 
 // event logs e and tells who wants to know. No lock is held.

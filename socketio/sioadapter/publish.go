@@ -39,6 +39,12 @@ func (c *Cluster) post(m *Message) error {
 	return err
 }
 
+// Post queues a message for the other nodes, for adapters that do more than a
+// Cluster does for itself. It completes m, which is immutable from then on:
+// Seq is set, unless messages like this are not counted, also if the error,
+// ErrBusFull or ErrClosed, says that the message will not arrive.
+func (c *Cluster) Post(m *Message) error { return c.post(m) }
+
 // postLocked queues a message that owns its memory. It is numbered first, so
 // that other nodes notice what is lost from here on. overflow says that the
 // queue has just become full.

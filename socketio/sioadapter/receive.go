@@ -27,6 +27,19 @@ func (r receiver) Disconnected(err error) {
 	}
 }
 
+func (r receiver) Resumed() {
+	c := r.c
+	c.mu.Lock()
+	was := c.deaf
+	if was != nil {
+		c.deaf, c.deafAt = nil, time.Now()
+	}
+	c.mu.Unlock()
+	if was != nil {
+		c.event(ClusterEvent{Kind: EventResumed, Err: was})
+	}
+}
+
 func (r receiver) Blocked(err error) {
 	c := r.c
 	c.mu.Lock()

@@ -265,6 +265,10 @@ func testOrder(r *rig) {
 						}
 					}
 				case 3:
+					if r.suite.AsksOvertake {
+						err = n.adapter.Broadcast(p, &sioadapter.Selection{Except: []string{"nobody"}})
+						break
+					}
 					a := r.answers()
 					var stop func()
 					if stop, err = n.adapter.Ask(r.Context(), p, &sioadapter.Selection{Except: []string{"nobody"}}, a); err == nil {

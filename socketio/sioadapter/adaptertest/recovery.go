@@ -106,6 +106,9 @@ func (r *rig) recoverable() []*node {
 func testRecovery(r *rig) {
 	for i, back := range r.recoverable() {
 		n := r.nodes[0]
+		for _, other := range r.nodes { // fences need somebody on each node
+			other.add(fmt.Sprintf("bystander %d of %d", other.index, i))
+		}
 		id := fmt.Sprint("me", i)
 		c := r.connect(n, id, "room")
 		r.fence()
@@ -131,6 +134,7 @@ func testRecovery(r *rig) {
 		r.fence()
 		count++
 		r.must(back.adapter.Emit(c.socket, event("e", count), sioadapter.Flags{}))
+		r.fence(back) // between nodes there is no order
 		count++
 		r.must(n.adapter.Broadcast(event("e", count), to(id)))
 		r.fence()
@@ -347,6 +351,7 @@ func testRecoveryUnderFire(r *rig) {
 	c := r.connect(n, "me", "room")
 	random := rand.New(rand.NewPCG(1, 2))
 	var wg sync.WaitGroup
+	defer wg.Wait()
 	var emitted atomic.Int64
 	for e := range emitters {
 		wg.Go(func() {

@@ -47,6 +47,10 @@ type Suite struct {
 	// RecoversAnywhere says that a connection can be recovered on another node
 	// than where it was lost.
 	RecoversAnywhere bool
+
+	// AsksOvertake says that broadcasts with acknowledgement take another way
+	// than the others, and may overtake them.
+	AsksOvertake bool
 }
 
 // Run runs the suite with its defaults.

@@ -218,7 +218,7 @@ func (e Emitter) publish(ctx context.Context, m *sioadapter.Message) error {
 	}
 	batch := []sioadapter.Outgoing{{Message: m, Posted: time.Now()}}
 	s := sender{conn: e.to.conn, maxAge: forever, retry: defaultRetryInterval, blocked: func(error) {}}
-	s.send(ctx, batch, []request{r}, nil)
+	s.send(ctx, batch, []request{r})
 	if err := batch[0].Err; err != nil && ctx.Err() != nil {
 		return errors.Join(context.Cause(ctx), err)
 	}

@@ -99,6 +99,7 @@ var (
 func (l *pubSub) Open(_, node string, r sioadapter.Receiver) sioadapter.Link {
 	l.node, l.to = node, r
 	l.sender.blocked = r.Blocked
+	l.sender.subscribers = l.count
 	l.subscriber.add(l,
 		topic{patternTopic, l.names.pattern},
 		topic{channelTopic, l.names.request},
@@ -135,7 +136,7 @@ func (l *pubSub) Publish(ctx context.Context, batch []sioadapter.Outgoing) {
 			requests[i], batch[i].Err = l.encode(batch[i].Message)
 		}
 	}
-	l.sender.send(ctx, batch, requests, nil)
+	l.sender.send(ctx, batch, requests)
 }
 
 func (l *pubSub) encode(m *sioadapter.Message) (request, error) {

@@ -74,9 +74,34 @@ func dialThrough(t testing.TB, addr string, l *line) (Conn, *line) {
 // line is the network between a client and Redis. It can be cut, so that
 // nothing arrives any more on either side, and nobody is told.
 type line struct {
-	mu    sync.Mutex
-	isCut bool
-	conns map[net.Conn]struct{}
+	mu      sync.Mutex
+	isCut   bool
+	stopped chan struct{} // closed by resume; nil: it is not stopped
+	conns   map[net.Conn]struct{}
+}
+
+// stop keeps all bytes back until resume, as when the process is stopped.
+func (l *line) stop() {
+	l.mu.Lock()
+	l.stopped = make(chan struct{})
+	l.mu.Unlock()
+}
+
+func (l *line) resume() {
+	l.mu.Lock()
+	close(l.stopped)
+	l.stopped = nil
+	l.mu.Unlock()
+}
+
+// pass waits while the line is stopped.
+func (l *line) pass() {
+	l.mu.Lock()
+	stopped := l.stopped
+	l.mu.Unlock()
+	if stopped != nil {
+		<-stopped
+	}
 }
 
 func (l *line) dial(ctx context.Context, addr string, d *net.Dialer, _ *tls.Config) (net.Conn, error) {
@@ -125,7 +150,9 @@ type lineConn struct {
 
 func (c *lineConn) Read(b []byte) (int, error) {
 	for {
+		c.line.pass()
 		n, err := c.Conn.Read(b)
+		c.line.pass()
 		if err != nil || !c.line.cutNow() {
 			return n, err
 		}
@@ -133,6 +160,7 @@ func (c *lineConn) Read(b []byte) (int, error) {
 }
 
 func (c *lineConn) Write(b []byte) (int, error) {
+	c.line.pass()
 	if c.line.cutNow() && !c.closed.Load() {
 		return len(b), nil
 	}

@@ -54,6 +54,12 @@ type sender struct {
 	retry   time.Duration
 	blocked func(err error) // that it waits
 
+	// subscribers counts who listens. After Redis was away, the others need a
+	// moment to be there again, and what was published before is lost. Nil:
+	// nobody has to be waited for.
+	subscribers func(ctx context.Context) (int, error)
+	listened    int // how many did, when it was last known
+
 	node Conn // of Redis Cluster, for PUBLISH: one node after the other would not keep the order
 }
 
@@ -62,9 +68,8 @@ type sender struct {
 var ErrExpired = errors.New("redisadapter: the message has waited for Redis for too long")
 
 // send hands over the messages of batch by requests, one for each; those
-// without a verb are left out. It sets their errors. replied is called with
-// what Redis answers, in order, and may be nil.
-func (s *sender) send(ctx context.Context, batch []sioadapter.Outgoing, requests []request, replied func(i int, r rueidis.RedisResult)) {
+// without a verb are left out. It sets their errors.
+func (s *sender) send(ctx context.Context, batch []sioadapter.Outgoing, requests []request) {
 	pending := make([]int, 0, len(batch))
 	for i := range requests {
 		if requests[i].verb != nothing {
@@ -84,8 +89,10 @@ func (s *sender) send(ctx context.Context, batch []sioadapter.Outgoing, requests
 			i, err := pending[k], r.Error()
 			switch {
 			case err == nil:
-				if replied != nil {
-					replied(i, r)
+				if s.subscribers != nil && batch[i].Message.To == "" {
+					if n, err := r.AsInt64(); err == nil && len(batch[i].Message.Selection.Rooms) != 1 {
+						s.listened = int(n)
+					}
 				}
 			case ctx.Err() == nil && notDone(err):
 				again, cause = append(again, i), err
@@ -100,6 +107,7 @@ func (s *sender) send(ctx context.Context, batch []sioadapter.Outgoing, requests
 		s.node = nil
 		s.blocked(cause)
 		more := wait.sleep(ctx)
+		s.awaitSubscribers(ctx)
 		now := time.Now()
 		pending = slices.DeleteFunc(pending, func(i int) bool {
 			switch {
@@ -110,6 +118,30 @@ func (s *sender) send(ctx context.Context, batch []sioadapter.Outgoing, requests
 			}
 			return batch[i].Err != nil
 		})
+	}
+}
+
+// maxGathering is how long the other nodes are waited for when Redis is back.
+const maxGathering = 250 * time.Millisecond
+
+// awaitSubscribers waits until as many listen as before. It returns at once if
+// Redis is still away.
+func (s *sender) awaitSubscribers(ctx context.Context) {
+	if s.subscribers == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, maxGathering)
+	defer cancel()
+	for {
+		n, err := s.subscribers(ctx)
+		if err != nil || n >= s.listened {
+			return
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

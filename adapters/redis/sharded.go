@@ -64,6 +64,7 @@ var (
 func (l *sharded) Open(_, node string, r sioadapter.Receiver) sioadapter.Link {
 	l.to = r
 	l.sender.blocked = r.Blocked
+	l.sender.subscribers = l.count
 	l.subscriptions.add(l, topic{shardTopic, l.channel}, topic{shardTopic, l.channel + node + "#"})
 	return l
 }
@@ -91,7 +92,7 @@ func (l *sharded) Publish(ctx context.Context, batch []sioadapter.Outgoing) {
 			requests[i], batch[i].Err = l.encode(batch[i].Message)
 		}
 	}
-	l.sender.send(ctx, batch, requests, nil)
+	l.sender.send(ctx, batch, requests)
 }
 
 func (l *sharded) encode(m *sioadapter.Message) (request, error) {

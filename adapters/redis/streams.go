@@ -339,7 +339,7 @@ func (l *streamLink) Publish(ctx context.Context, batch []sioadapter.Outgoing) {
 			}()
 		}
 	}
-	l.sender.send(ctx, batch, requests, nil)
+	l.sender.send(ctx, batch, requests)
 	for i := range batch {
 		if m := batch[i].Message; batch[i].Err != nil && !isEphemeral(m) && m.To == "" {
 			l.lose(m)

@@ -217,25 +217,38 @@ func (s *Socket) Send(ctx context.Context, name string, args ...any) error {
 }
 
 func (s *Socket) sendWith(ctx context.Context, d delivery, name string, args []any) error {
+	o, err := s.newOutgoing(d, name, args, nil)
+	if err != nil {
+		return err
+	}
+	s.m.mu.Lock()
+	err = s.acceptLocked(o, d)
+	s.m.mu.Unlock()
+	if err != nil {
+		err = s.awaitAccepted(ctx, o, d)
+	}
+	if err == nil {
+		s.sent(name, args)
+	}
+	return err
+}
+
+// awaitAccepted tries to send an event until it is accepted.
+func (s *Socket) awaitAccepted(ctx context.Context, o *outgoing, d delivery) error {
 	ctx, cancel := s.ackContext(ctx)
 	defer cancel()
 	turn := s.m.turnToYield(ctx)
 	turn.Release()
 	defer turn.Acquire()
-	o, err := s.newOutgoing(d, name, args, nil)
-	if err != nil {
-		return err
-	}
 	for {
 		s.m.mu.Lock()
-		err = s.acceptLocked(o, d)
+		err := s.acceptLocked(o, d)
 		l, wants := s.link, s.phase.wants()
 		online := s.phase == connected && s.cfg.retry.Max == 0 && len(s.kept.list) == 0
 		moved := s.movingLocked()
 		s.m.mu.Unlock()
 		switch {
 		case err == nil:
-			s.sent(name, args)
 			return nil
 		case !errors.Is(err, ErrQueueFull) && !errors.Is(err, ErrDisconnected), !wants:
 			return err

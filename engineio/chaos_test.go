@@ -286,24 +286,23 @@ func runChaosSession(c *chaosClient, handlers *sync.Map, rng *rand.Rand, attempt
 	go func() { h.produce(); close(producer) }()
 	c.startPolling()
 	var w *chaosSocket
-	for try := range attempts {
+	// The last attempts are not cut; they may still come too early, while the
+	// server has not noticed the end of the one before.
+	for try := 0; w == nil; try++ {
+		switch {
+		case try == attempts+100:
+			return false, fmt.Errorf("the attempts that were not cut failed")
+		case try >= attempts-1:
+			c.wsAddr = strings.TrimPrefix(c.base, "http://")
+		}
 		for range 1 + rng.IntN(3) {
 			if err := c.postSome(1 + rng.IntN(max(1, c.total/20))); err != nil {
 				return false, err
 			}
 		}
-		if try == attempts-1 {
-			c.wsAddr = strings.TrimPrefix(c.base, "http://") // the last attempt is not cut
-		}
 		if w, err = c.upgrade(); err != nil {
 			return false, err
 		}
-		if w != nil {
-			break
-		}
-	}
-	if w == nil {
-		return false, fmt.Errorf("the attempt that was not cut failed")
 	}
 	defer w.nc.Close()
 	writer := make(chan error, 1)

@@ -22,7 +22,7 @@ type Process struct {
 
 // Start starts a script of the folder scripts, whose npm packages must be
 // installed. It is ended with the test.
-func Start(t *testing.T, scripts, script string, args ...string) *Process {
+func Start(t testing.TB, scripts, script string, args ...string) *Process {
 	t.Helper()
 	if _, err := os.Stat(filepath.Join(scripts, "node_modules")); err != nil {
 		t.Fatalf("the npm packages are missing: run `make deps`, or `npm ci` in interop/js (%v)", err)

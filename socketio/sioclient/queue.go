@@ -73,6 +73,7 @@ func (s *Socket) expireLocked() {
 
 // failLocked tells that an event that was accepted is not delivered.
 func (s *Socket) failLocked(o *outgoing, why error) {
+	s.movedLocked() // it has left its queue
 	if o.call != nil {
 		o.call.settle(event.Args{}, why)
 		return

@@ -414,3 +414,33 @@ func TestRetriedCallIsWithdrawn(t *testing.T) {
 		}
 	})
 }
+
+// Send and Flush wait for a connection, and go on as soon as there is one.
+func TestSendAndFlushWaitForAConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c counter
+		r := newRig(t, c.server(nil))
+		s := r.dial("/", &Options{Backoff: Backoff{Jitter: -1}})
+		r.serve(nil)
+		r.lose(s)
+		start := time.Now()
+		time.AfterFunc(5*time.Second, func() { r.serve(c.server(nil)) }) // the next attempt is made 7 s after the loss
+		var all sync.WaitGroup
+		all.Go(func() {
+			if err := number.Send(t.Context(), s, 1); err != nil {
+				t.Errorf("Send: %v", err)
+			}
+		})
+		if err := s.Flush(t.Context()); err != nil {
+			t.Errorf("Flush: %v", err)
+		}
+		all.Wait()
+		if took := time.Since(start); took > 7*time.Second+10*time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+		synctest.Wait()
+		if got := c.numbers(); !slices.Equal(got, []int{1}) {
+			t.Errorf("the server got %v", got)
+		}
+	})
+}

@@ -457,6 +457,7 @@ func (s *Socket) connectedLocked(id, pid, offset string) {
 	s.setLocked(State{Kind: Connected, ID: id, Recovered: s.recovered})
 	s.drainLocked()
 	s.pumpLocked()
+	s.movedLocked() // who waits for a connection has one
 }
 
 func (s *Socket) newTask(k kind, name string) *Event {

@@ -25,7 +25,10 @@ func main() {
 	for _, s := range scenarios {
 		for name, transports := range map[string][]string{"polling": {"polling"}, "websocket": {"websocket"}, "upgrade": nil} {
 			for _, v2 := range []bool{false, true} {
-				if v2 && s.recovers {
+				// A browser repeats a request by itself when its connection is closed
+				// without an answer: a poll's too, whose answer is lost then. So polling
+				// cannot promise what recovery does.
+				if s.recovers && (v2 || name != "websocket") {
 					continue
 				}
 				ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)

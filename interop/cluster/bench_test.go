@@ -39,8 +39,10 @@ func (n *benchSpace) Deliver(p *sioadapter.Packet, _ sioadapter.Flags, to []sioa
 func (n *benchSpace) Ask(*sioadapter.Packet, sioadapter.Flags, []sioadapter.Member, sioadapter.Answers) func() {
 	return func() {}
 }
-func (n *benchSpace) Describe(m sioadapter.Member) sioadapter.Info { return sioadapter.Info{ID: m.ID()} }
-func (n *benchSpace) Disconnect(sioadapter.Member, bool)           {}
+func (n *benchSpace) Describe(m sioadapter.Member) sioadapter.Info {
+	return sioadapter.Info{ID: m.ID()}
+}
+func (n *benchSpace) Disconnect(sioadapter.Member, bool) {}
 
 type benchSocket struct{ seat sioadapter.Seat }
 

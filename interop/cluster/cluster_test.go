@@ -4,12 +4,14 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -85,15 +87,19 @@ type jsServer struct {
 	t       *testing.T
 	p       *node.Process
 	address string
+	pid     int
 }
 
 func startJS(t *testing.T, kind, port string) *jsServer {
 	p := node.Start(t, "../js", "cluster.mjs", kind, port)
-	var hello struct{ URL string }
+	var hello struct {
+		URL string
+		PID int
+	}
 	if err := p.Read(&hello); err != nil {
 		t.Fatal(err)
 	}
-	return &jsServer{t, p, hello.URL}
+	return &jsServer{t, p, hello.URL, hello.PID}
 }
 
 func (s *jsServer) do(op string, c command, result any) {
@@ -616,6 +622,63 @@ func TestMixedEmitters(t *testing.T) {
 			}
 			must(em.To("room").Disconnect())
 			until(t, "the sockets are gone", func() bool { return len(c.servers[0].fetch(command{})) == 1 })
+		})
+	}
+}
+
+// The node in Node.js stands still, and goes on. The others serve their clients
+// meanwhile, and say that one has not reported.
+func TestMixedFault_C05_NodeStopped(t *testing.T) {
+	for _, a := range adapters {
+		if a.name != "pubsub" && a.name != "sharded" && a.name != "streams" {
+			continue
+		}
+		t.Run(a.name, func(t *testing.T) {
+			c := start(t, a.name, func(conn redisadapter.Conn) sioadapter.Factory {
+				impatient := sioadapter.ClusterOptions{RequestTimeout: 500 * time.Millisecond}
+				switch a.name {
+				case "sharded":
+					return redisadapter.New(conn, &redisadapter.Options{Sharded: true, Cluster: impatient})
+				case "streams":
+					return redisadapter.NewStreams(conn, &redisadapter.StreamsOptions{Cluster: impatient})
+				}
+				return redisadapter.New(conn, &redisadapter.Options{Cluster: impatient})
+			})
+			signal := func(s syscall.Signal) {
+				if err := syscall.Kill(c.js.pid, s); err != nil {
+					t.Fatal(err)
+				}
+			}
+			signal(syscall.SIGSTOP)
+			defer signal(syscall.SIGCONT)
+			const count = 100
+			for i := range count {
+				c.servers[1].emit(command{Args: []any{"n", float64(i)}})
+			}
+			last := text([]any{"n", float64(count - 1)})
+			until(t, "the nodes in Go have got all", func() bool { return c.clients[1].has(last) && c.clients[2].has(last) })
+			found := 0
+			var partial *sioadapter.PartialError
+			for _, err := range c.servers[1].(*goServer).io.All().Sockets(t.Context()) {
+				if err == nil {
+					found++
+				} else if !errors.As(err, &partial) {
+					t.Errorf("error %v, want a *PartialError", err)
+				}
+			}
+			if found != 2 || partial == nil || partial.Expected-partial.Answered != 1 {
+				t.Errorf("%d sockets and %v, want two, and one node that has not reported", found, partial)
+			}
+			signal(syscall.SIGCONT)
+			got := c.fence()
+			for _, to := range c.clients {
+				if len(got[to.name]) != count {
+					t.Errorf("%s got %d events, want each of %d once", to.name, len(got[to.name]), count)
+				}
+			}
+			if found := c.servers[1].fetch(command{}); len(found) != 3 {
+				t.Errorf("%d sockets, want 3", len(found))
+			}
 		})
 	}
 }

@@ -1,6 +1,6 @@
 // A Socket.IO server as one node of a cluster, with the adapters of the reference. Usage: cluster.mjs kind port
 //
-// Prints {"url": …} once it listens. Each line on standard input is a command, {"op": …}, answered by one line,
+// Prints {"url": …, "pid": …} once it listens. Each line on standard input is a command, {"op": …}, answered by one line,
 // {"result": …} or {"error": …}. {"$bin": [1, 2]} in arguments is bytes, both ways.
 
 import { createServer } from "node:http";
@@ -109,4 +109,4 @@ createInterface({ input: process.stdin }).on("line", async (line) => {
   console.log(JSON.stringify(answer));
 }).on("close", () => process.exit(0));
 
-http.listen(0, "127.0.0.1", () => console.log(JSON.stringify({ url: `http://127.0.0.1:${http.address().port}` })));
+http.listen(0, "127.0.0.1", () => console.log(JSON.stringify({ url: `http://127.0.0.1:${http.address().port}`, pid: process.pid })));

@@ -16,7 +16,7 @@ func TestContractPubSub(t *testing.T) {
 }
 
 func TestContractPubSubDirect(t *testing.T) {
-	contract(t, []int{1, 3}, func(conn Conn, key string) sioadapter.Factory {
+	contract(t, []int{3}, func(conn Conn, key string) sioadapter.Factory {
 		return New(conn, &Options{Key: key, DirectResponses: true, Cluster: impatient})
 	})
 }
@@ -24,7 +24,7 @@ func TestContractPubSubDirect(t *testing.T) {
 func TestContractSharded(t *testing.T) {
 	for _, mode := range []Subscription{Dynamic, Static, DynamicPrivate} {
 		t.Run(mode.String(), func(t *testing.T) {
-			contract(t, []int{1, 3}, func(conn Conn, key string) sioadapter.Factory {
+			contract(t, []int{3}, func(conn Conn, key string) sioadapter.Factory {
 				return New(conn, &Options{Key: key, Sharded: true, Subscription: mode, Cluster: impatient})
 			})
 		})
@@ -88,6 +88,11 @@ func TestContractOnRedisCluster(t *testing.T) {
 			return New(conn, &Options{Key: key, Sharded: true, Subscription: Static, Cluster: impatient})
 		})
 	})
+	t.Run("streams", func(t *testing.T) {
+		contractOn(t, addr, []int{3}, func(conn Conn, key string) sioadapter.Factory {
+			return NewStreams(conn, &StreamsOptions{Stream: key, Key: key, SessionKey: key, Cluster: impatient})
+		})
+	})
 }
 
 // impatient are nodes that do not wait for long for those that are dead.
@@ -105,7 +110,7 @@ func contractOn(t *testing.T, addr string, sizes []int, factory func(conn Conn, 
 		Timeout:          30 * time.Second,
 		Sizes:            sizes,
 		RecoversAnywhere: true, // where they recover at all
-		AsksOvertake:     strings.HasPrefix(t.Name(), "TestContractStreams"),
+		AsksOvertake:     strings.Contains(strings.ToLower(t.Name()), "streams"),
 		Open: func(t *testing.T, nodes int) *adaptertest.Cluster {
 			c := &adaptertest.Cluster{}
 			var lines []*line

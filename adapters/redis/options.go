@@ -44,7 +44,9 @@ type Options struct {
 	MaxRetryInterval time.Duration
 
 	// Cluster has the timeouts, the bounds and the functions to be told of
-	// events. NodeName, Count and Unnumbered are the adapter's own.
+	// events. NodeName, Count and Unnumbered are the adapter's own. With
+	// sioadapter.Recoverable as Local, clients that come back to the same node
+	// are recovered there.
 	Cluster sioadapter.ClusterOptions
 }
 

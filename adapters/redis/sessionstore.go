@@ -172,15 +172,9 @@ func (s *sessionStore) take(ctx context.Context, pid string) (*record, any, erro
 	if !s.flushed(ctx, pid) {
 		return nil, nil, context.Cause(ctx)
 	}
-	key := s.options.SessionKey + pid
-	b := s.conn.B()
-	// GETDEL is of Redis 6.2.
-	reply := s.conn.DoMulti(ctx, b.Multi().Build(), b.Get().Key(key).Build(), b.Del().Key(key).Build(), b.Exec().Build())
-	values, err := reply[3].ToArray()
-	if err != nil {
-		return nil, nil, err
-	}
-	text, err := values[0].ToString()
+	// GETDEL is of Redis 6.2, and a transaction is awkward in Redis Cluster.
+	const getAndDelete = `local v = redis.call("GET", KEYS[1]); redis.call("DEL", KEYS[1]); return v`
+	text, err := s.conn.Do(ctx, s.conn.B().Eval().Script(getAndDelete).Numkeys(1).Key(s.options.SessionKey+pid).Build()).ToString()
 	if rueidis.IsRedisNil(err) {
 		return nil, nil, notRecoverable("there is no such session")
 	}

@@ -61,7 +61,7 @@ type StreamsOptions struct {
 	MaxAge           time.Duration
 	MaxRetryInterval time.Duration
 
-	// Cluster is as in Options.
+	// Cluster is as in Options; Local is the adapter's own, too.
 	Cluster sioadapter.ClusterOptions
 }
 
@@ -519,11 +519,10 @@ func (l *streamLink) entry(e *entry) {
 func (l *streamLink) message(_ topic, _, payload string) {
 	m, err := sioadapter.MsgPack.Decode([]byte(payload))
 	switch {
-	case l.local.sessionMessage([]byte(payload)):
-	case err != nil:
-		l.to.Malformed(err)
-	default:
+	case err == nil:
 		l.to.Receive(m)
+	case !l.local.sessionMessage([]byte(payload)):
+		l.to.Malformed(err)
 	}
 }
 

@@ -626,6 +626,38 @@ func TestMixedEmitters(t *testing.T) {
 	}
 }
 
+// A node is shut down, as when a new version is rolled out. Its clients are
+// recovered by another node, with what was emitted meanwhile.
+func TestMixedRecoveryAfterShutdown(t *testing.T) {
+	c := start(t, "streams", adapters[len(adapters)-1].ours)
+	var id string
+	c.js.do("connect", command{URL: c.servers[1].url()}, &id)
+	c.servers[0].emit(command{Args: []any{"e", 1.0}})
+	c.fence()
+	received := func(n float64) bool {
+		var all [][]any
+		c.js.do("received", command{}, &all)
+		return slices.ContainsFunc(all, func(args []any) bool { return args[0] == "e" && args[1] == n })
+	}
+	until(t, "the client has got an event", func() bool { return received(1) })
+	c.js.do("move", command{URL: c.servers[2].url()}, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if err := c.servers[1].(*goServer).io.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	c.servers[0].emit(command{Args: []any{"e", 2.0}})
+	var back struct {
+		ID        string
+		Recovered bool
+	}
+	c.js.do("back", command{}, &back)
+	if !back.Recovered || back.ID != id {
+		t.Fatalf("the client is %+v, want %s recovered", back, id)
+	}
+	until(t, "the client has got what it has missed", func() bool { return received(2) })
+}
+
 // The node in Node.js stands still, and goes on. The others serve their clients
 // meanwhile, and say that one has not reported.
 func TestMixedFault_C05_NodeStopped(t *testing.T) {

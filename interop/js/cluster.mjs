@@ -91,6 +91,7 @@ const ops = {
     client.io.reconnectionDelayMax(c.delay);
     client.io.engine.close();
   },
+  move: (c) => void (client.io.uri = c.url), // at the next connection
   back: () => new Promise((resolve) => {
     const answer = () => resolve({ id: client.id, recovered: client.recovered });
     client.connected ? answer() : client.once("connect", answer);

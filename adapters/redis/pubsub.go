@@ -243,7 +243,15 @@ func (l *pubSub) broadcast(channel string, payload []byte) error {
 
 func (l *pubSub) hasRoom(room string) bool {
 	a := l.local.Load()
-	return a == nil || len((*a).Members(&sioadapter.Selection{Rooms: []string{room}})) > 0
+	return a == nil || hasRoom(*a, room)
+}
+
+// hasRoom reports whether anybody on this node is in a room.
+func hasRoom(a sioadapter.Adapter, room string) bool {
+	if a, ok := a.(interface{ HasRoom(room string) bool }); ok {
+		return a.HasRoom(room)
+	}
+	return len(a.Members(&sioadapter.Selection{Rooms: []string{room}})) > 0
 }
 
 func (l *pubSub) request(payload []byte) error {

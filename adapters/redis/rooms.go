@@ -50,7 +50,7 @@ func (w *watched) Watch(e sioadapter.RoomEvents) {
 func (w *watched) look(room string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	is := len(w.Members(&sioadapter.Selection{Rooms: []string{room}})) > 0
+	is := hasRoom(w.Adapter, room)
 	_, was := w.announced[room]
 	switch {
 	case is && !was:

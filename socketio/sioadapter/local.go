@@ -100,6 +100,18 @@ func (l *Local) addLocked(m Member, n *notes) {
 	}
 }
 
+// HasRoom reports whether anybody is in a room. It is for adapters that need
+// not know who.
+func (l *Local) HasRoom(room string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.rooms[room] != nil {
+		return true
+	}
+	s := l.ids[room]
+	return s != nil && s.own == implied
+}
+
 func (l *Local) Remove(m Member) []string {
 	var n notes
 	l.mu.Lock()

@@ -272,6 +272,11 @@ func TestAgainstModel(t *testing.T) {
 		if got := ids(l.Members(sel)); !slices.Equal(got, want) {
 			t.Fatalf("step %d, %+v: got %v, want %v", step, sel, got, want)
 		}
+		for _, room := range names {
+			if got, want := l.HasRoom(room), len(l.Members(&Selection{Rooms: []string{room}})) > 0; got != want {
+				t.Fatalf("step %d: somebody is in %s: %v, want %v", step, room, got, want)
+			}
+		}
 		for _, u := range all {
 			if got := l.Rooms(u); len(got) != len(model[u.id]) {
 				t.Fatalf("step %d: %s is in %v, want %v", step, u.id, got, model[u.id])

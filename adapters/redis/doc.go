@@ -4,9 +4,9 @@
 // the clients of both.
 //
 //	Go                          Node.js                             needs
-//	New                         @socket.io/redis-adapter            any Redis
+//	New                         @socket.io/redis-adapter            Redis 6
 //	New, Options.Sharded        the sharded adapter of the same     Redis 7
-//	NewStreams                  @socket.io/redis-streams-adapter    Redis 5
+//	NewStreams                  @socket.io/redis-streams-adapter    Redis 6
 //	NewEmitter                  @socket.io/redis-emitter
 //	NewStreamsEmitter           @socket.io/redis-streams-emitter
 //

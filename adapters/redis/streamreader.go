@@ -3,6 +3,7 @@ package redisadapter
 import (
 	"context"
 	"errors"
+	"strconv"
 	"sync"
 	"time"
 
@@ -144,8 +145,8 @@ func (r *streamReader) read(ctx context.Context, c *cursor, wait *backoff) error
 	}
 	r.up(lost)
 	wait.reset()
-	reply, err := r.conn.Do(limited, r.conn.B().Xread().Count(int64(r.options.ReadCount)).Block(r.options.BlockTime.Milliseconds()).
-		Streams().Key(r.stream).Id(c.last.String()).Build().UnblockOnCancel()).AsXRead()
+	read := r.conn.B().Arbitrary("XREAD", "COUNT", strconv.Itoa(r.options.ReadCount), "BLOCK", strconv.FormatInt(r.options.BlockTime.Milliseconds(), 10), "STREAMS")
+	reply, err := r.conn.Do(limited, read.Keys(r.stream).Args(c.last.String()).Blocking().UnblockOnCancel()).AsXRead()
 	if rueidis.IsRedisNil(err) {
 		return nil
 	}
@@ -168,13 +169,16 @@ func (r *streamReader) read(ctx context.Context, c *cursor, wait *backoff) error
 	return nil
 }
 
+// Commands are built by Arbitrary, so that they are tried once: see
+// subscriber.session.
+
 // check looks whether the last entry that was read is still there: then none
 // behind it is gone, since the oldest go first. lost is why some may be.
 func (r *streamReader) check(ctx context.Context, c *cursor) (lost, err error) {
 	if c.last == (streamID{}) || c.last == c.gone {
 		return nil, nil
 	}
-	there, err := r.conn.Do(ctx, r.conn.B().Xrange().Key(r.stream).Start(c.last.String()).End(c.last.String()).Build()).AsXRange()
+	there, err := r.conn.Do(ctx, r.conn.B().Arbitrary("XRANGE").Keys(r.stream).Args(c.last.String(), c.last.String()).Build()).AsXRange()
 	if err != nil || len(there) == 1 {
 		return nil, err
 	}
@@ -196,11 +200,11 @@ func (r *streamReader) check(ctx context.Context, c *cursor) (lost, err error) {
 
 // end returns the id of the last entry, or zero.
 func (r *streamReader) end(ctx context.Context) (streamID, error) {
-	return r.only(r.conn.Do(ctx, r.conn.B().Xrevrange().Key(r.stream).End("+").Start("-").Count(1).Build()))
+	return r.only(r.conn.Do(ctx, r.conn.B().Arbitrary("XREVRANGE").Keys(r.stream).Args("+", "-", "COUNT", "1").Build()))
 }
 
 func (r *streamReader) first(ctx context.Context) (streamID, error) {
-	return r.only(r.conn.Do(ctx, r.conn.B().Xrange().Key(r.stream).Start("-").End("+").Count(1).Build()))
+	return r.only(r.conn.Do(ctx, r.conn.B().Arbitrary("XRANGE").Keys(r.stream).Args("-", "+", "COUNT", "1").Build()))
 }
 
 func (r *streamReader) only(reply rueidis.RedisResult) (streamID, error) {

@@ -168,7 +168,7 @@ func (s *subscriber) run(ctx context.Context, done chan struct{}) {
 // isClosed reports whether the client of Redis was closed, after which it will
 // never connect again.
 func (s *subscriber) isClosed(ctx context.Context) bool {
-	return errors.Is(s.conn.Do(ctx, s.conn.B().Ping().Build()).Error(), rueidis.ErrClosing)
+	return errors.Is(s.conn.Do(ctx, s.conn.B().Arbitrary("PING").Build()).Error(), rueidis.ErrClosing)
 }
 
 // tellDisconnected tells all consumers, once for each time.
@@ -217,8 +217,10 @@ func (s *subscriber) tell(choose func(consumer, *consumerState) func()) {
 
 // session is the life of one connection. It returns why it has ended.
 func (s *subscriber) session(ctx context.Context, wait *backoff) error {
-	// Taking a connection cannot be broken off, asking for an answer can.
-	if err := s.conn.Do(ctx, s.conn.B().Ping().Build()).Error(); err != nil {
+	// Taking a connection cannot be broken off, asking for an answer can. The
+	// command is built by Arbitrary, so that it is tried once: the client repeats
+	// those that it knows to read only, at intervals of up to a second.
+	if err := s.conn.Do(ctx, s.conn.B().Arbitrary("PING").Build()).Error(); err != nil {
 		return err
 	}
 	d, release := s.conn.Dedicate()

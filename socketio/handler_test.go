@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
+	"net/url"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -23,8 +27,57 @@ var (
 	echo   = event.NewRPC[int, int]("echo")
 )
 
-// Handlers of one socket start in order and never overlap; the race detector
-// watches the variables they share.
+// Handlers of one socket start in order and never overlap, however long each
+// takes; those of another socket run meanwhile.
+func TestTurns(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, io *socketio.Server, n *siotest.Network) {
+		var log []string
+		inside := make(map[*socketio.Socket]int)
+		var mu sync.Mutex
+		event.On(io, number, func(_ context.Context, s *socketio.Socket, i int) error {
+			mu.Lock()
+			if inside[s]++; inside[s] != 1 {
+				t.Errorf("%d handlers of one socket at once", inside[s])
+			}
+			mu.Unlock()
+			time.Sleep(time.Duration(10-i) * time.Second) // the later, the shorter
+			mu.Lock()
+			inside[s]--
+			log = append(log, fmt.Sprint(s.Handshake().Query.Get("who"), i))
+			mu.Unlock()
+			return nil
+		})
+		start := time.Now()
+		for _, who := range []string{"a", "b"} {
+			c := n.Dial(t, "/", &siotest.Options{Query: url.Values{"who": {who}}})
+			for i := range 10 {
+				number.Emit(c, i)
+			}
+			pass(time.Second) // b is a second later
+		}
+		for {
+			mu.Lock()
+			ended := len(log)
+			mu.Unlock()
+			if ended == 20 {
+				break
+			}
+			pass(time.Second)
+		}
+		if took := time.Since(start); took != 56*time.Second {
+			t.Errorf("all that took %v, want 55s for each of both, side by side", took)
+		}
+		for _, who := range []string{"a", "b"} {
+			own := slices.DeleteFunc(slices.Clone(log), func(s string) bool { return s[:1] != who })
+			if !slices.IsSorted(own) || len(own) != 10 {
+				t.Errorf("order %v", own)
+			}
+		}
+	})
+}
+
+// The same over TCP; the race detector watches the variables that the handlers
+// share.
 func TestOrderAndExclusion(t *testing.T) {
 	io := socketio.New(nil)
 	var order []int
@@ -345,6 +398,29 @@ func TestPanics(t *testing.T) {
 				t.Errorf("logged %s", s)
 			}
 		})
+	}
+}
+
+// CrashOnPanic ends the process, after the panic was logged: another one, in
+// which this test runs once more.
+func TestCrashOnPanic(t *testing.T) {
+	if os.Getenv("SIO_CRASH") != "" {
+		io := socketio.New(&socketio.Options{CrashOnPanic: true, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+		io.On("fail", func(context.Context, *socketio.Event) error { panic("a bad day") })
+		siotest.NewServer(t, io).Dial(t, "/", nil).Call(t.Context(), "fail")
+		return
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestCrashOnPanic$")
+	cmd.Env = append(os.Environ(), "SIO_CRASH=1")
+	out, err := cmd.CombinedOutput()
+	exit := (*exec.ExitError)(nil)
+	if !errors.As(err, &exit) || exit.ExitCode() != 2 {
+		t.Errorf("the process ended with %v, want the status of a panic, 2", err)
+	}
+	for _, want := range []string{"level=ERROR", `panic: a bad day`, "TestCrashOnPanic.func1"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("there is no %q in its output:\n%s", want, out)
+		}
 	}
 }
 

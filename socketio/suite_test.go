@@ -26,6 +26,7 @@ var suite = map[string]func(*testing.T){
 	"TestFault_L01_BlackHole":       TestFault_L01_BlackHole,
 	"TestFault_L12_PingsAreSpread":  TestFault_L12_PingsAreSpread,
 
+	"TestTurns":                          TestTurns,
 	"TestHandlersThatAwait":              TestHandlersThatAwait,
 	"TestMutualAwait":                    TestMutualAwait,
 	"TestHandlerOptions":                 TestHandlerOptions,

@@ -266,6 +266,26 @@ func TestClusterEach(t *testing.T) {
 	})
 }
 
+// Of an acknowledgement with several arguments, other nodes pass on the first.
+func TestClusterEachOfSeveralArguments(t *testing.T) {
+	onClusters(t, func(c *cluster) {
+		for _, client := range c.clients {
+			client.On("several", func(event.Args) []any { return []any{1, "two"} })
+		}
+		for node, io := range c.servers {
+			for a := range io.Each(c.Context(), "several") {
+				want := `[1]`
+				if io.Socket(a.SocketID) != nil {
+					want = `[1,"two"]`
+				}
+				if got := string(a.Args.Raw()); got != want || a.Err != nil {
+					c.Errorf("node %d: %s has answered %s, %v, want %s", node, a.SocketID, got, a.Err, want)
+				}
+			}
+		}
+	})
+}
+
 func TestServers(t *testing.T) {
 	type topic struct{ Name string }
 	refresh, load := event.New[topic]("refresh"), event.NewRPC[topic, int]("load")

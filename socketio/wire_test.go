@@ -42,6 +42,9 @@ var wireCases = []struct {
 	{"acknowledgement", "4", func(io *socketio.Server) {
 		io.On("ask", reply("yes", 1))
 	}, []string{">40", "<40*", `>420["ask"]`, `<430["yes",1]`, `>42["ask"]`, "-"}},
+	{"a number for a name", "4", func(io *socketio.Server) {
+		io.On("7", reply("seven"))
+	}, []string{">40", "<40*", `>421[7]`, `<431["seven"]`, "-"}},
 	{"only the first answer counts", "4", func(io *socketio.Server) {
 		io.On("ask", func(_ context.Context, e *socketio.Event) error {
 			e.Reply(1)

@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -135,4 +136,69 @@ func walk(t *testing.T, root, ending string, f func(file string, text []byte)) {
 // notOurs reports whether a folder holds no source of this repository.
 func notOurs(folder string) bool {
 	return folder == "node_modules" || folder == "testdata" || folder == "build" || strings.HasPrefix(folder, ".")
+}
+
+var (
+	tableRow  = regexp.MustCompile(`(?m)^\| (.*) \|$`)
+	faultRow  = regexp.MustCompile(`^[A-Z]\d\d$`)
+	exampleOr = regexp.MustCompile("`((?:Test|Fuzz|Example)[A-Za-z0-9_]+)`")
+	anyFunc   = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Example)\w+)\(`)
+)
+
+// TestFeaturesAndFaultsAreShown: each row of these pages names tests that exist;
+// those of a fault have its number. What is not there says so, and is listed.
+func TestFeaturesAndFaultsAreShown(t *testing.T) {
+	root := repository(t)
+	exists := map[string]bool{}
+	walk(t, root, "_test.go", func(file string, text []byte) {
+		for _, m := range anyFunc.FindAllSubmatch(text, -1) {
+			exists[string(m[1])] = true
+		}
+	})
+	seen := map[string]bool{} // faults
+	for _, page := range []string{"features.md", "faults.md"} {
+		text, err := os.ReadFile(filepath.Join(root, "docs", "reference", page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows := 0
+		for _, m := range tableRow.FindAllStringSubmatch(string(text), -1) {
+			cells := strings.Split(m[1], " | ")
+			shown := cells[len(cells)-1]
+			if shown == "Shown by" || shown == "Tests" || strings.Contains(cells[0], "---") {
+				continue
+			}
+			rows++
+			tests := exampleOr.FindAllStringSubmatch(shown, -1)
+			numbered := page == "features.md"
+			for _, name := range tests {
+				if !exists[name[1]] {
+					t.Errorf("%s: %s does not exist", page, name[1])
+				}
+				numbered = numbered || strings.Contains(name[1], "_"+cells[0]+"_")
+			}
+			switch {
+			case page == "faults.md" && !faultRow.MatchString(cells[0]):
+				t.Errorf("%s: a row without a number: %q", page, cells[0])
+			case !numbered:
+				t.Errorf("%s: no test of %s has its number in its name", page, cells[0])
+			case len(tests) == 0 && !strings.Contains(shown, "](#") && cells[len(cells)-2] != "no":
+				t.Errorf("%s: nothing shows %q", page, cells[0])
+			}
+			seen[cells[0]] = true
+		}
+		if rows < 30 {
+			t.Errorf("%s: only %d rows were found", page, rows)
+		}
+	}
+	for _, group := range []struct {
+		letter string
+		n      int
+	}{{"P", 15}, {"L", 12}, {"N", 8}, {"B", 6}} {
+		for i := range group.n {
+			if id := fmt.Sprintf("%s%02d", group.letter, i+1); !seen[id] {
+				t.Errorf("faults.md: there is no row %s", id)
+			}
+		}
+	}
 }

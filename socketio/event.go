@@ -69,6 +69,18 @@ func (e *Event) Decode(dst ...any) error {
 	return event.BadRequest("the arguments do not fit the event", err)
 }
 
+// Handled reports whether there are handlers for its name; others than OnAny and
+// OnUnknown. Names without are made up by clients: metrics should not tell them
+// apart.
+func (e *Event) Handled() bool {
+	for _, t := range e.socket.stack() {
+		if len(t.events[e.Name]) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // WantsReply reports whether the client asked for an acknowledgement and has
 // none yet.
 func (e *Event) WantsReply() bool { return e.hasID && !e.replied.Load() }

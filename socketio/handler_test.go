@@ -620,6 +620,51 @@ func TestHooks(t *testing.T) {
 	})
 }
 
+type whoKey struct{}
+
+func TestMergeHooks(t *testing.T) {
+	var log []string
+	note := func(who string) *socketio.Hooks {
+		return &socketio.Hooks{
+			Connect:    func(*socketio.Socket) { log = append(log, who+" connect") },
+			Disconnect: func(*socketio.Socket, *socketio.DisconnectError) { log = append(log, who+" disconnect") },
+			Event: func(ctx context.Context, e *socketio.Event) (context.Context, func(error)) {
+				log = append(log, fmt.Sprint(who, " ", e.Name, " ", e.Handled(), " in ", ctx.Value(whoKey{})))
+				return context.WithValue(ctx, whoKey{}, who), func(error) { log = append(log, who+" done") }
+			},
+			Namespace: func(n *socketio.Namespace) { log = append(log, fmt.Sprint(who, " ", n.Name(), " ", n.Parent() != nil)) },
+			Dropped:   func(_ *socketio.Socket, name string) { log = append(log, who+" dropped "+name) },
+		}
+	}
+	onlyDropped := &socketio.Hooks{Dropped: func(*socketio.Socket, string) { log = append(log, "only") }}
+	o := &socketio.Options{Hooks: socketio.MergeHooks(note("a"), nil, onlyDropped, note("b"))}
+	bubble(t, o, func(t *testing.T, io *socketio.Server, n *siotest.Network) {
+		org := io.Of("/{x}")
+		org.On("e", reply(1), event.Limit(1, 1))
+		org.OnUnknown(reply(2))
+		c := n.Dial(t, "/y", nil)
+		for _, name := range []string{"e", "other", "e"} {
+			if _, err := c.Call(t.Context(), name); err != nil {
+				t.Error(err)
+			}
+			synctest.Wait()
+		}
+		c.Close()
+		synctest.Wait()
+		want := []string{
+			"a / false", "b / false", "a /y true", "b /y true", "a connect", "b connect",
+			"a e true in <nil>", "b e true in a", "b done", "a done",
+			"a other false in <nil>", "b other false in a", "b done", "a done",
+			"a e true in <nil>", "b e true in a", "a dropped e", "only", "b dropped e", "b done", "a done",
+			"a disconnect", "b disconnect",
+		}
+		if !slices.Equal(log, want) {
+			t.Errorf("got\n%s\nwant\n%s", strings.Join(log, "\n"), strings.Join(want, "\n"))
+		}
+		log = nil
+	})
+}
+
 func TestSubscriptionHoldsTheClientBack(t *testing.T) {
 	bubble(t, &socketio.Options{Inbound: socketio.Queue{MaxPackets: 2}}, func(t *testing.T, io *socketio.Server, n *siotest.Network) {
 		sub := event.Subscribe(io, number, 3)

@@ -69,6 +69,10 @@ func (n *Namespace) parental() bool { return n.pattern != nil || n.accept != nil
 // Name returns the name of the namespace, which begins with a slash.
 func (n *Namespace) Name() string { return n.name }
 
+// Parent returns the namespace of the pattern or function that this one was made
+// from, or nil.
+func (n *Namespace) Parent() *Namespace { return n.parent }
+
 // Use adds a middleware for connections: it is called for each socket before
 // the client is told that it is connected, in the order of adding. An error
 // refuses the connection: an *Error is told to the client, of others it learns

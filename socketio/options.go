@@ -128,25 +128,6 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Hooks are optional functions for metrics and traces. They must not wait.
-type Hooks struct {
-	// Connect is called when a socket is connected, before OnConnect;
-	// Disconnect when it is disconnected, before OnDisconnect.
-	Connect    func(s *Socket)
-	Disconnect func(s *Socket, err *DisconnectError)
-
-	// Event is called before the handlers of an event. It returns the context
-	// for them, and a function that is called with their error, or nil.
-	Event func(ctx context.Context, e *Event) (context.Context, func(error))
-
-	// Namespace is called when a namespace has been made, "/" included.
-	Namespace func(n *Namespace)
-
-	// Dropped is called for an event that is not handled because of a Limit, or
-	// since the inbound queue was full.
-	Dropped func(s *Socket, name string)
-}
-
 // A Queue bounds a queue. Zero fields mean the default of the queue.
 type Queue struct {
 	MaxPackets int

@@ -41,6 +41,7 @@ var suite = map[string]func(*testing.T){
 	"TestDispatchOrder":                  TestDispatchOrder,
 	"TestRemovedHandlers":                TestRemovedHandlers,
 	"TestErrorsAreReported":              TestErrorsAreReported,
+	"TestMergeHooks":                     TestMergeHooks,
 	"TestHooks":                          TestHooks,
 	"TestSubscriptionHoldsTheClientBack": TestSubscriptionHoldsTheClientBack,
 

@@ -32,12 +32,12 @@ const (
 
 // A Socket is one client in one namespace. It is a Peer of package event, and a
 // Registrar. All methods may be called from any goroutine.
-//
-// A socket has no goroutine of its own: its mailbox starts one when there is
-// work. mu guards the block under it and nothing is called while it is held but
-// Mailbox.Put. state is changed with mu held and read without.
 type Socket struct {
-	member             // what the adapter knows
+	// A socket has no goroutine of its own: its mailbox starts one when there is
+	// work. mu guards the block under it and nothing is called while it is held
+	// but Mailbox.Put. state is changed with mu held and read without.
+
+	member member      // what the adapter knows
 	id     string      // immutable once middleware runs
 	ns     *Namespace  // immutable
 	conn   *conn       // immutable

@@ -397,11 +397,19 @@ func TestClosedSubscriptionEndsItsReaders(t *testing.T) {
 }
 
 func TestContracts(t *testing.T) {
-	event.NewRPC[int, item]("listed", event.ErrorFirst)
-	all := event.Contracts()
-	got := all[len(all)-1]
-	if got.String() != "listed[int] -> event_test.item" || got.Convention != event.ErrorFirst {
-		t.Errorf("got %v", got)
+	before := len(event.Contracts())
+	event.New[struct{}]("one")
+	event.New2[int, []byte]("two")
+	event.New3[item, string, bool]("three")
+	event.NewRPC[int, item]("four", event.ErrorFirst)
+	got := event.Contracts()[before:]
+	want := []string{"one[struct {}]", "two[int []uint8]", "three[event_test.item string bool]", "four[int] -> event_test.item"}
+	if text := fmt.Sprint(got); text != fmt.Sprint(want) || got[3].Convention != event.ErrorFirst || got[0].Result != nil {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	got[0].Name = "changed" // a copy
+	if event.Contracts()[before].Name != "one" {
+		t.Error("the list is that of the package")
 	}
 }
 

@@ -141,6 +141,9 @@ func TestRecovery(t *testing.T) {
 // packets and in the middle of handshakes, events and what is replayed. The
 // events are emitted around the cuts, so that they find clients in every state.
 func TestRecoveryUnderFire(t *testing.T) {
+	// A client that polls, and asks for nothing while its line is down, notices
+	// no cut. After so long its line is cut again.
+	const unnoticed = 10 * time.Second
 	const clients, cuts, perCut = 20, 25, 10
 	for _, run := range []struct{ client, mode string }{
 		{"socket.io-client-4", "websocket"}, {"socket.io-client-4", "polling"}, {"sio-client-4", "websocket"}, {"sio-client-4", "polling"},
@@ -177,8 +180,15 @@ func TestRecoveryUnderFire(t *testing.T) {
 				cutting.Go(func() { // ends with the cuts, or when the reports do; the test waits for it
 					begun.Wait()
 					for n := 0; n < cuts; n++ {
-						if _, ok := <-connected[i]; !ok {
-							return
+						for back := false; !back; {
+							select {
+							case _, back = <-connected[i]:
+								if !back {
+									return
+								}
+							case <-time.After(unnoticed):
+								l.cut(false)
+							}
 						}
 						emit()
 						halfOpen := n%2 == 1

@@ -393,6 +393,12 @@ func (c *client) has(text string) bool {
 	return slices.Contains(c.got, text)
 }
 
+func (c *client) isGone() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.gone
+}
+
 func (c *client) join(t *testing.T, room string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -553,6 +559,16 @@ func testMixed(c *cluster) {
 		until(c, "the sockets have joined", func() bool { return len(s.fetch(command{Rooms: []string{room}})) == 2 })
 		s.leave(command{Rooms: []string{"even"}, Join: room})
 		until(c, "the sockets have left", func() bool { return len(s.fetch(command{Rooms: []string{room}})) == 0 })
+
+		for k, other := range c.servers {
+			guests := command{Rooms: []string{"guests of " + from}}
+			guest := dial(c.T, fmt.Sprintf("guest %d of %s", k, from), other.url())
+			guest.join(c.T, guests.Rooms[0])
+			until(c, "the guest is found", func() bool { return len(s.fetch(guests)) == 1 })
+			s.disconnect(guests)
+			until(c, "the guest is disconnected", guest.isGone)
+			until(c, "the guest is found no more", func() bool { return len(s.fetch(guests)) == 0 })
+		}
 
 		tick := command{Args: []any{"tick", from, 1.0}}
 		s.serverEmit(tick)

@@ -171,14 +171,15 @@ func TestRecoveryUnderFire(t *testing.T) {
 					}
 				}
 			}
-			var cutting, running, begun sync.WaitGroup
-			begun.Add(clients)
+			var cutting, running sync.WaitGroup
+			begun := make(chan struct{}) // closed when all are connected, or will not be
+			begin := sync.OnceFunc(func() { close(begun) })
 			connected := make([]chan struct{}, clients)
 			for i, l := range lines {
 				connected[i] = make(chan struct{}, 10*cuts) // reports are never waited with
 				random := rand.New(rand.NewPCG(uint64(i), 1))
 				cutting.Go(func() { // ends with the cuts, or when the reports do; the test waits for it
-					begun.Wait()
+					<-begun
 					for n := 0; n < cuts; n++ {
 						for back := false; !back; {
 							select {
@@ -215,7 +216,7 @@ func TestRecoveryUnderFire(t *testing.T) {
 				}
 			})
 			received := make([][]int, clients)
-			reports, recovered := 0, 0
+			came, reports, recovered := 0, 0, 0
 			for ended := 0; ended < clients; {
 				var r struct {
 					Client    int
@@ -236,7 +237,9 @@ func TestRecoveryUnderFire(t *testing.T) {
 				connected[r.Client] <- struct{}{}
 				switch {
 				case r.After == "": // for the first time
-					begun.Done()
+					if came++; came == clients {
+						begin()
+					}
 				case r.Recovered:
 					reports++
 					recovered++
@@ -248,6 +251,7 @@ func TestRecoveryUnderFire(t *testing.T) {
 			for _, c := range connected {
 				close(c)
 			}
+			begin()
 			running.Wait()
 
 			done, deliveries := 0, 0

@@ -54,8 +54,9 @@ func Limit(perSecond float64, burst int) Option {
 	return func(o *Options) { o.PerSecond, o.Burst = perSecond, burst }
 }
 
-// Concurrent runs the handler outside the turn of its socket: it starts in
-// order, but the next event does not wait for it.
+// Concurrent runs the handler outside the turn of its socket: the next event
+// does not wait for it. Handlers of two such events run at once, and may begin
+// in either order.
 func Concurrent() Option { return func(o *Options) { o.Concurrent = true } }
 
 // Ordered keeps the turn of the socket while the handler awaits an answer of

@@ -91,7 +91,10 @@ function start(port, listening) {
   http.listen(port, "127.0.0.1", () => listening(http.address().port));
   return async () => {
     engine.close();
+    // A browser may have opened a connection that it has not used yet; Node.js would wait for its first request.
+    const unused = setTimeout(() => http.closeAllConnections(), 1_000);
     await new Promise((resolve) => io.close(resolve));
+    clearTimeout(unused);
     return reasons;
   };
 }

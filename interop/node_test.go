@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/siogo/sio/interop/internal/node"
@@ -38,18 +39,42 @@ type target interface {
 }
 
 // runSuite runs a script against a target and makes each scenario a subtest.
+// Against the reference, a suite with a failure is run once more: it closes
+// connections without an answer when it restarts, Chromium repeats the request
+// of such a one by itself, and so an answer is lost now and then.
 func runSuite(t *testing.T, to target, script, suite, client, mode string) {
 	t.Helper()
+	results := playSuite(t, to, script, suite, client, mode)
+	failed := func(r result) bool { return !r.OK }
+	if _, ok := to.(*reference); ok && slices.ContainsFunc(results, failed) {
+		t.Logf("once more, since these failed: %+v", slices.DeleteFunc(results, func(r result) bool { return r.OK }))
+		results = playSuite(t, to, script, suite, client, mode)
+	}
+	for _, r := range results {
+		t.Run(r.Scenario, func(t *testing.T) {
+			if !r.OK {
+				t.Fatalf("after %d ms: %s", r.MS, r.Error)
+			}
+			t.Logf("%d ms %s", r.MS, r.Note)
+		})
+	}
+	if len(results) == 0 {
+		t.Errorf("%s %s ran no scenario", script, suite)
+	}
+}
+
+// playSuite runs a script against a target to its end.
+func playSuite(t *testing.T, to target, script, suite, client, mode string) (results []result) {
+	t.Helper()
 	p := node.Start(t, scripts, script, suite, to.URL(), client, mode)
-	scenarios, done := 0, false
-	for !done {
+	for {
 		var r result
 		if err := p.Read(&r); err != nil {
-			t.Fatalf("%s %s ended after %d scenarios: %v", script, suite, scenarios, err)
+			t.Fatalf("%s %s ended after %d scenarios: %v", script, suite, len(results), err)
 		}
 		switch {
 		case r.Done:
-			done = true
+			return results
 		case r.Control == "restart":
 			reasons, err := to.Restart()
 			if err != nil {
@@ -59,16 +84,7 @@ func runSuite(t *testing.T, to target, script, suite, client, mode string) {
 				t.Fatalf("answering %s: %v", script, err)
 			}
 		default:
-			scenarios++
-			t.Run(r.Scenario, func(t *testing.T) {
-				if !r.OK {
-					t.Fatalf("after %d ms: %s", r.MS, r.Error)
-				}
-				t.Logf("%d ms %s", r.MS, r.Note)
-			})
+			results = append(results, r)
 		}
-	}
-	if scenarios == 0 {
-		t.Errorf("%s %s ran no scenario", script, suite)
 	}
 }

@@ -2,13 +2,16 @@
 "use strict";
 (() => {
   // src/clock.ts
-  var { setTimeout: nativeSet, clearTimeout: nativeClear } = globalThis;
-  var clockOf = ({ useNativeTimers, autoUnref }) => (callback, ms) => {
-    const timer = (useNativeTimers ? nativeSet : setTimeout)(callback, ms);
-    if (autoUnref) timer.unref?.();
-    return () => (useNativeTimers ? nativeClear : clearTimeout)(timer);
-  };
-  var soon = (callback) => queueMicrotask(callback);
+  var native = { setTimeout, clearTimeout };
+  function clockOf({ useNativeTimers, autoUnref }) {
+    const { setTimeout: setTimeout2, clearTimeout: clearTimeout2 } = useNativeTimers ? native : globalThis;
+    return (callback, ms) => {
+      const timer = setTimeout2(callback, ms);
+      if (autoUnref) timer.unref?.();
+      return () => clearTimeout2(timer);
+    };
+  }
+  var soon = queueMicrotask;
   function guard(callback) {
     try {
       callback();
@@ -1290,6 +1293,7 @@
     /** Ends the connection with all its sockets, and does not make it again. */
     disconnect() {
       this._skipReconnect = true;
+      this._attempts = 0;
       this._onClose("forced close");
     }
     _onClose(reason, description) {

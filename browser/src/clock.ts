@@ -12,17 +12,23 @@ export interface ClockOptions {
 /** Starts a timer. What it returns stops it. */
 export type Clock = (callback: () => void, ms: number) => () => void;
 
-const { setTimeout: nativeSet, clearTimeout: nativeClear } = globalThis;
+const native = { setTimeout, clearTimeout };
 
-export const clockOf = ({ useNativeTimers, autoUnref }: ClockOptions): Clock => (callback, ms) => {
-  // Looked up at each call: whoever has fake timers installs them there.
-  const timer: Timer = (useNativeTimers ? nativeSet : setTimeout)(callback, ms);
-  if (autoUnref) (timer as { unref?(): void }).unref?.();
-  return () => (useNativeTimers ? nativeClear : clearTimeout)(timer);
-};
+export function clockOf({ useNativeTimers, autoUnref }: ClockOptions): Clock {
+  // Both of the same kind, though a test may install fake ones meanwhile.
+  const { setTimeout, clearTimeout } = useNativeTimers ? native : globalThis;
+  return (callback, ms) => {
+    const timer: Timer = setTimeout(callback, ms);
+    if (autoUnref) (timer as { unref?(): void }).unref?.();
+    return () => clearTimeout(timer);
+  };
+}
 
-/** Calls back after the current step, before timers and events. What it throws is reported as uncaught. */
-export const soon = (callback: () => void): void => queueMicrotask(callback);
+/**
+ * Calls back after the current step, before timers and events. What it throws is reported as uncaught. It is the real one,
+ * also where a test has fake timers.
+ */
+export const soon = queueMicrotask;
 
 /** Calls user code whose errors are the user's: they are reported as uncaught, and harm nobody else. */
 export function guard(callback: () => void): void {

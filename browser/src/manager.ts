@@ -287,6 +287,7 @@ export class Manager<ListenEvents extends EventsMap = DefaultEventsMap, EmitEven
   /** Ends the connection with all its sockets, and does not make it again. */
   disconnect(): void {
     this._skipReconnect = true;
+    this._attempts = 0; // also from a listener of an attempt, when there is nothing to close
     this._onClose("forced close");
   }
 

@@ -554,6 +554,44 @@ test("connecting again from the listener of disconnect makes one connection", as
   socket.off("disconnect").disconnect();
 });
 
+test("disconnecting and connecting from the listener of a failed attempt begins anew", async () => {
+  for (const event of ["connect_error", "reconnect_attempt"]) {
+    const server = new FakeServer();
+    server.onLine = (line) => line.fail();
+    const socket = open(server);
+    let turns = 0;
+    const turn = () => {
+      if (++turns !== 2) return;
+      server.serve();
+      socket.disconnect().connect();
+    };
+    if (event === "connect_error") socket.on("connect_error", turn);
+    else socket.io.on("reconnect_attempt", turn);
+    await until(() => socket.connected, `connect after ${event}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    equal(server.lines.filter(({ readyState }) => readyState === "open").length, 1, "connections");
+    socket.disconnect();
+  }
+});
+
+test("timers are those of when the manager was made, or of when the client was loaded", async () => {
+  const real = { setTimeout, clearTimeout };
+  const fake = () => {
+    throw new Error("a fake timer");
+  };
+  const before = open(new FakeServer().serve());
+  let native: Socket;
+  try {
+    Object.assign(globalThis, { setTimeout: fake, clearTimeout: fake });
+    native = open(new FakeServer().serve(), { useNativeTimers: true });
+    before.io.disconnect();
+  } finally {
+    Object.assign(globalThis, real);
+  }
+  await until(() => native.connected, "connect");
+  native.disconnect();
+});
+
 // --- recovery ---
 
 test("Fault L08 cut while missed events are replayed", async () => {

@@ -68,7 +68,7 @@ func (s *clusterSubscriber) add(c consumer, topics ...topic) {
 		ct := &clusterTopic{consumer: c, cancel: cancel, done: make(chan struct{})}
 		s.topics[t] = ct
 		state.topics++
-		go s.run(ctx, t, ct)
+		go s.run(ctx, t, ct) // ends with the cancel of remove, which waits for it
 	}
 }
 

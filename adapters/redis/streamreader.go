@@ -44,7 +44,7 @@ func (r *streamReader) add(l *streamLink) {
 	if r.cancel == nil {
 		ctx, cancel := context.WithCancel(context.Background())
 		r.cancel, r.done = cancel, make(chan struct{})
-		go r.run(ctx, r.done)
+		go r.run(ctx, r.done) // ends when remove has taken the last link; it waits
 	}
 	r.mu.Unlock()
 	if reads {

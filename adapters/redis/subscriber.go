@@ -92,7 +92,7 @@ func (s *subscriber) add(c consumer, topics ...topic) {
 	if s.cancel == nil && len(s.topics) > 0 {
 		ctx, cancel := context.WithCancel(context.Background())
 		s.cancel, s.done = cancel, make(chan struct{})
-		go s.run(ctx, s.done)
+		go s.run(ctx, s.done) // ends when remove has taken the last topic; it waits
 	}
 }
 

@@ -18,6 +18,7 @@ func FuzzMsgPackDecoder(f *testing.F) {
 		f.Add(v.Frames[0].data)
 	}
 	f.Add([]byte("\xdd\xff\xff\xff\xff"))
+	f.Add([]byte("\x83\xa4type\x02\xa4data\x92\xa1x\xcb\x80\x00\x00\x00\x00\x00\x00\x00\xa3nsp\xa1/")) // -0
 	limits := &Limits{Depth: 20, Namespace: 40, EventName: 20}
 	f.Fuzz(func(t *testing.T, message []byte) {
 		d := MsgPack().NewDecoder(limits)

@@ -109,7 +109,10 @@ func appendPackedNumber(dst, b []byte, k kind) []byte {
 		i, _, _ := msgp.ReadInt64Bytes(b)
 		return strconv.AppendInt(dst, i, 10)
 	}
-	if f := float(b, k); finite(f) {
+	switch f := float(b, k); {
+	case f == 0:
+		return append(dst, '0') // -0 too, as JSON.stringify has it
+	case finite(f):
 		return appendFloat(dst, f)
 	}
 	return append(dst, "null"...)

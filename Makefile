@@ -11,7 +11,7 @@ help: ## list the targets
 run: ## start the chat on 127.0.0.1:3000, or PORT
 	go run ./examples/chat
 
-test: ## everything: format, linters, race, fuzz, benchmarks once, real clients
+test: ## everything: format, linters, race detector, benchmarks once, real clients
 	scripts/test all
 
 test-fast: ## build, vet and the Go tests of the core, without the race detector
@@ -23,7 +23,7 @@ lint: ## gofmt, vet, staticcheck, govulncheck
 bench: ## benchmarks with allocations; BENCH=regexp, BENCHTIME=1s
 	scripts/test bench
 
-fuzz: ## each fuzz target for FUZZTIME (10s)
+fuzz: ## explore with each fuzz target for FUZZTIME (10s)
 	scripts/test fuzz
 
 interop: ## the tests against the real JavaScript clients

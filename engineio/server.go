@@ -149,8 +149,9 @@ func (srv *Server) addConn(descriptor bool) *rawconn.Poller {
 	return srv.pollers[srv.turn%len(srv.pollers)]
 }
 
-// maxPollers is how many pollers a server has at the most.
-const maxPollers = 4
+// maxPollers is how many pollers a server has at the most. There is one for each
+// processor, since they run brief handlers as well.
+const maxPollers = 64
 
 // startPollersLocked starts the pollers with the first WebSocket, where there
 // is such a thing. They end with the server.

@@ -46,8 +46,8 @@ const (
 // All methods may be called from any goroutine, and from the session's own
 // [Handler].
 //
-// Goroutines: a WebSocket has one, its reader; a writer exists only while the
-// kernel takes no more bytes. Polling requests bring their own. The heartbeat
+// Goroutines: a WebSocket has one, its reader, or shares that of a poller; a
+// writer exists only while the kernel takes no more bytes. Polling requests bring their own. The heartbeat
 // is the server's timing wheel calling expire. mu guards the block under it; no
 // callback, wait or I/O happens while it is held. Lock order: Session.mu, then
 // the wheel's, or Server.mu.
@@ -68,6 +68,7 @@ type Session struct {
 	draining   bool // the probe was answered: polls are released at once
 	awaiting   bool // revision 4: a ping was sent and not answered
 	extended   bool // the deadline was extended in this heartbeat cycle
+	corked     bool // what is queued is to be written together, by uncorkLocked
 
 	queue    []*Message // accepted, not yet handed to a transport's write
 	pending  int        // accepted, not yet written: packets
@@ -225,12 +226,29 @@ func (s *Session) flushLocked() {
 	switch {
 	case s.state == opening || s.state == closed:
 	case s.ws != nil:
+		if s.corked && s.pending < batch && s.queued < corkLimit {
+			break
+		}
 		s.ws.flushLocked()
 		return
 	case s.poll != nil:
 		s.poll.release()
 	}
 	s.mu.Unlock()
+}
+
+// corkLimit is how many bytes wait for being written together with others at
+// the most.
+const corkLimit = 16 << 10
+
+// uncorkLocked writes what waited to be written together. It releases mu.
+func (s *Session) uncorkLocked() {
+	if !s.corked {
+		s.mu.Unlock()
+		return
+	}
+	s.corked = false
+	s.flushLocked()
 }
 
 // Buffered returns how much was accepted by Send and is not yet written; after
@@ -244,6 +262,8 @@ func (s *Session) Buffered() (packets, bytes int) {
 // Wait waits until the outbound queue is below half of its caps. It fails when
 // the session ends or ctx does.
 func (s *Session) Wait(ctx context.Context) error {
+	s.mu.Lock()
+	s.uncorkLocked()
 	c := s.srv.cfg
 	return s.await(ctx, func() bool {
 		return s.state != closed && s.pending <= c.MaxQueuePackets/2 && s.queued <= c.MaxQueueBytes/2
@@ -256,7 +276,7 @@ func (s *Session) Wait(ctx context.Context) error {
 func (s *Session) Flush(ctx context.Context) error {
 	s.mu.Lock()
 	last := s.accepted
-	s.mu.Unlock()
+	s.uncorkLocked()
 	return s.await(ctx, func() bool { return s.accepted-uint64(s.pending) >= last })
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/siogo/sio/engineio/eioparser"
+	"github.com/siogo/sio/internal/handoff"
 	"github.com/siogo/sio/internal/rawconn"
 	"github.com/siogo/sio/internal/websocket"
 	"github.com/siogo/sio/internal/wheel"
@@ -64,6 +65,7 @@ type wsConn struct {
 
 	reading  bool       // polled: somebody reads
 	more     bool       // polled: there was another event meanwhile
+	ended    bool       // polled: the client will send no more than what is there
 	parked   bool       // polled: nobody reads, because the session is paused
 	flushing bool       // somebody writes, or the poller will when it can
 	stalled  bool       // it is the poller, or the writer goroutine, which may wait
@@ -100,8 +102,7 @@ func (c *wsConn) start() {
 		c.end()
 		return
 	}
-	for c.Ready(true, false) { // the HTTP server may have read something already
-	}
+	c.readSoon() // the HTTP server may have read something already
 }
 
 // read is the life of a reader with a goroutine.
@@ -121,16 +122,48 @@ func (c *wsConn) read() {
 	c.end()
 }
 
+// A batcher is a Handler that has work to do after the messages of one read,
+// and lets whoever reads do it. Package socketio's is one.
+type batcher interface {
+	// BeginBatch is called before messages are delivered.
+	BeginBatch()
+	// EndBatch is called after them. It returns the work, or nil. It must not
+	// wait, nor call the session.
+	EndBatch() handoff.Task
+}
+
 // turnReads is how often a polled connection is read before others have their
 // turn.
 const turnReads = 8
 
-// Ready is called when a polled connection has become readable or writable. It
-// reports whether it is to be called again soon.
-func (c *wsConn) Ready(readable, writable bool) (again bool) {
+// Ready is called by the poller.
+func (c *wsConn) Ready(r rawconn.Readiness) (again bool, task handoff.Task) {
+	b, _ := c.s.handler.(batcher)
+	return c.ready(r, b)
+}
+
+// Settle writes what was held back for the task.
+func (c *wsConn) Settle() {
 	s := c.s
 	s.mu.Lock()
-	if writable {
+	s.uncorkLocked()
+}
+
+// readSoon calls ready until the poller can be relied on.
+func (c *wsConn) readSoon() {
+	for again := true; again; {
+		again, _ = c.ready(rawconn.Readable, nil)
+	}
+}
+
+// ready is called when a polled connection has become readable or writable. It
+// reports whether it is to be called again soon. The task is what b makes of
+// the messages; until the call of Settle, the session is corked.
+func (c *wsConn) ready(r rawconn.Readiness, b batcher) (again bool, task handoff.Task) {
+	s := c.s
+	s.mu.Lock()
+	c.ended = c.ended || r&rawconn.Ended != 0
+	if r&rawconn.Writable != 0 {
 		c.room = true // for a write under way, which may find the connection full no more
 		if c.stalled {
 			c.stalled, c.flushing = false, false
@@ -139,48 +172,62 @@ func (c *wsConn) Ready(readable, writable bool) (again bool) {
 		}
 	}
 	switch {
-	case !readable || c.gone || c.parked:
+	case r&rawconn.Readable == 0 || c.gone || c.parked:
 		s.mu.Unlock()
-		return false
+		return false, nil
 	case c.reading:
 		c.more = true
 		s.mu.Unlock()
-		return false
+		return false, nil
 	}
 	c.reading, c.more = true, false
+	ended := c.ended
 	s.mu.Unlock()
 
-	for range turnReads {
-		switch c.readOnce() {
-		case readMore:
-		case readNothing:
-			s.mu.Lock()
-			if !c.more {
-				c.reading = false
-				s.mu.Unlock()
-				return false
-			}
-			c.more = false
-			s.mu.Unlock()
-		case readParked:
-			return false
-		case readEnd:
-			c.end()
-			return false
-		}
+	if b != nil {
+		b.BeginBatch()
+	}
+	result := c.readTurn(ended)
+	if b != nil {
+		task = b.EndBatch()
+	}
+	if result == readEnd {
+		c.end()
+		return false, task
 	}
 	s.mu.Lock()
+	if result == readPaused && s.paused.Load() && s.state < closed {
+		c.parked = true
+	} else {
+		again = c.more || result == readMore || result == readPaused
+	}
 	c.reading = false
+	s.corked = task != nil
 	s.mu.Unlock()
-	return true
+	return again, task
+}
+
+// readTurn reads until there is nothing, or for long enough.
+func (c *wsConn) readTurn(ended bool) readResult {
+	for range turnReads {
+		result := c.readOnce()
+		switch {
+		case result == readMore:
+		case result == readAll && ended: // it was told and will not be again
+		default:
+			return result
+		}
+	}
+	return readMore
 }
 
 type readResult uint8
 
 const (
 	readMore    readResult = iota // something was read; there may be more
+	readAll                       // something was read, and it was all for now
 	readNothing                   // there was nothing
-	readParked                    // the session is paused; reading was set down
+	readPaused                    // the session is paused; what is left is in rest
 	readEnd                       // the connection is of no more use
 )
 
@@ -191,7 +238,7 @@ func (c *wsConn) readOnce() readResult {
 		c.rest = nil
 		return c.handle(rest, nil)
 	}
-	b, buf, err := c.conn.TryRead()
+	b, buf, drained, err := c.conn.TryRead()
 	switch {
 	case err == syscall.EAGAIN:
 		return readNothing
@@ -199,7 +246,11 @@ func (c *wsConn) readOnce() readResult {
 		c.lost(err)
 		return readEnd
 	}
-	return c.handle(b, buf)
+	result := c.handle(b, buf)
+	if result == readMore && drained {
+		return readAll
+	}
+	return result
 }
 
 // handle feeds what was read. What a paused session leaves is kept for later.
@@ -213,19 +264,14 @@ func (c *wsConn) handle(b []byte, buf *rawconn.Buffer) readResult {
 			}
 			return readMore
 		}
-		s := c.s
-		s.mu.Lock()
-		if s.paused.Load() && s.state < closed {
+		if c.s.paused.Load() && c.s.alive() {
 			c.rest = rest
 			if buf != nil {
 				c.rest = bytes.Clone(rest)
 			}
-			c.parked, c.reading = true, false
-			s.mu.Unlock()
 			rawconn.Release(buf)
-			return readParked
+			return readPaused
 		}
-		s.mu.Unlock()
 		b = rest
 	}
 }
@@ -236,10 +282,7 @@ func (c *wsConn) unparkLocked() {
 		return
 	}
 	c.parked = false
-	go func() { // ends when there is nothing to read, or the session is paused again
-		for c.Ready(true, false) {
-		}
-	}()
+	go c.readSoon() // ends when there is nothing to read, or the session is paused again
 }
 
 // end lets everything about the connection go, now or when what is being

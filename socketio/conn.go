@@ -13,19 +13,23 @@ import (
 
 	"github.com/siogo/sio/engineio"
 	"github.com/siogo/sio/engineio/eioparser"
+	"github.com/siogo/sio/internal/handoff"
+	"github.com/siogo/sio/socketio/internal/mailbox"
 	"github.com/siogo/sio/socketio/sioparser"
 )
 
 // conn is one client's connection: the handler of an Engine.IO session, which
 // calls Message and Closed one at a time.
 //
-// mu guards the block under it; nothing is called while it is held. The
-// decoder is used by Message alone.
+// mu guards the block under it; nothing is called while it is held. The block
+// above it is used by Message alone, and by the calls around it.
 type conn struct {
 	srv     *Server           // immutable
 	session *engineio.Session // immutable
 
-	decoder sioparser.Decoder // while attachments are awaited
+	decoder  sioparser.Decoder // while attachments are awaited
+	batching bool              // between BeginBatch and EndBatch
+	claimed  *mailbox.Mailbox  // that the reader is going to run; nil: none
 
 	mu       sync.Mutex
 	sockets  []*Socket // at most one for each namespace, those that are joining included
@@ -108,6 +112,38 @@ func (c *conn) Message(data []byte, binary bool) {
 		c.attachmentsCame()
 	}
 	c.srv.decoders.Put(d)
+}
+
+// BeginBatch and EndBatch are called around Message by a reader that runs brief
+// handlers itself. The engine knows them by their names.
+func (c *conn) BeginBatch() { c.batching = true }
+
+// EndBatch returns the mailbox that the reader has to run, or nil.
+func (c *conn) EndBatch() handoff.Task {
+	c.batching = false
+	m := c.claimed
+	if m == nil {
+		return nil
+	}
+	c.claimed = nil
+	return m
+}
+
+// put puts an event into a mailbox of the connection. Within a batch, the first
+// mailbox with brief work is left to the reader.
+func (c *conn) put(m *mailbox.Mailbox, e *Event, p mailbox.Policy) mailbox.Result {
+	if !c.batching {
+		return m.Put(&e.turn, task{e}, p)
+	}
+	r := m.Offer(&e.turn, task{e}, p)
+	switch {
+	case !r.Claimed:
+	case c.claimed == nil:
+		c.claimed = m
+	default:
+		m.Go()
+	}
+	return r
 }
 
 func (c *conn) logPacket(log *slog.Logger, p *sioparser.Packet) {

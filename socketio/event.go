@@ -19,6 +19,7 @@ type Event struct {
 	Name string
 
 	socket  *Socket
+	first   *handler // of those for its name, when it arrived; nil: none
 	kind    kind
 	hasID   bool
 	id      uint64
@@ -116,7 +117,13 @@ func (e *Event) run() {
 	case kindOutgoing:
 		e.showOutgoing(ctx)
 	default:
+		if e.first == nil {
+			e.serve(ctx)
+			return
+		}
+		begin := clock()
 		e.serve(ctx)
+		e.first.took(clock() - begin)
 	}
 }
 

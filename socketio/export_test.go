@@ -1,5 +1,7 @@
 package socketio
 
+import "time"
+
 // PendingAcks returns how many acknowledgements are awaited of s.
 func PendingAcks(s *Socket) int {
 	s.mu.Lock()
@@ -9,3 +11,16 @@ func PendingAcks(s *Socket) int {
 	}
 	return len(s.extra.acks)
 }
+
+// SetPace makes the first handler that the root namespace has for an event look
+// as if its events took d.
+func SetPace(srv *Server, event string, d time.Duration) {
+	srv.Of("/").routes.load().events[event][0].mean.Store(int64(d - unknownPace))
+}
+
+// Paces of a handler that the reader of a connection runs, and of one that it
+// does not.
+const (
+	BriefPace   = briefPace
+	UnknownPace = unknownPace
+)

@@ -48,6 +48,7 @@ type (
 		name    string
 		fn      HandlerFunc
 		options event.Options
+		pace
 	}
 	connectHandler struct {
 		fn func(context.Context, *Socket) error
@@ -107,7 +108,7 @@ func withoutNamed[T comparable](lists map[string][]T, name string, v T) map[stri
 }
 
 func (r *routes) on(name string, fn HandlerFunc, o event.Options) (remove func()) {
-	h := &handler{name, fn, o}
+	h := &handler{name: name, fn: fn, options: o}
 	r.change(func(t *table) { t.events = withNamed(t.events, name, h) })
 	return func() { r.change(func(t *table) { t.events = withoutNamed(t.events, name, h) }) }
 }
@@ -189,24 +190,25 @@ func (st *stack) watchesOutgoing() bool {
 	return false
 }
 
-// handles reports whether anything is interested in an event with this name.
-func (st *stack) handles(name []byte) bool {
+// first returns the first handler for an event, or nil.
+func (st *stack) first(name []byte) *handler {
 	for _, t := range st {
-		if len(t.events[string(name)]) > 0 || len(t.any) > 0 || t.chain != nil || len(t.unknown) > 0 {
+		if list := t.events[string(name)]; len(list) > 0 {
+			return list[0]
+		}
+	}
+	return nil
+}
+
+// handlesAll reports whether anything is interested in events without a handler
+// of their own.
+func (st *stack) handlesAll() bool {
+	for _, t := range st {
+		if len(t.any) > 0 || t.chain != nil || len(t.unknown) > 0 {
 			return true
 		}
 	}
 	return false
-}
-
-// intern returns name as a string, that of a handler if there is one.
-func (st *stack) intern(name []byte) string {
-	for _, t := range st {
-		if list := t.events[string(name)]; len(list) > 0 {
-			return list[0].name
-		}
-	}
-	return string(name)
 }
 
 // chain returns the middleware around the handlers.

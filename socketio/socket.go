@@ -700,19 +700,28 @@ func (s *Socket) runConnect(ctx context.Context, e *Event) {
 func (s *Socket) receive(p *sioparser.Packet) {
 	st := s.stack()
 	name := p.Name()
-	if !st.handles(name) {
+	first := st.first(name)
+	if first == nil && !st.handlesAll() {
 		return
 	}
 	e := &Event{
-		Name:   st.intern(name),
 		socket: s,
+		first:  first,
 		id:     p.ID,
 		hasID:  p.HasID,
 		args:   p.Args.Shift().Clone(),
 	}
 	e.ctx.e = e
+	if first != nil {
+		e.Name = first.name
+		if first.brief() {
+			e.turn.Brief()
+		}
+	} else {
+		e.Name = string(name)
+	}
 	cfg := s.srv().cfg
-	r := s.box.Put(&e.turn, task{e}, cfg.inbound)
+	r := s.conn.put(&s.box, e, cfg.inbound)
 	if r.Full {
 		s.conn.adjust(+1)
 	}

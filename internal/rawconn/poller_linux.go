@@ -5,6 +5,8 @@ import (
 	"os"
 	"sync"
 	"syscall"
+
+	"github.com/siogo/sio/internal/handoff"
 )
 
 // A Poller waits for any number of descriptors with one goroutine: an epoll
@@ -20,23 +22,60 @@ type Poller struct {
 	slots []Watcher // by slot; nil: free
 	gens  []uint32  // generation of each slot, so that late events find nobody
 	free  []int32
+
+	// Polling is a role that changes its goroutine when a task takes too long.
+	// What follows belongs to the goroutine that has it.
+	role   handoff.Role
+	busy   Watcher // whose task was the last thing the role was used for; nil: done with
+	events [256]syscall.EpollEvent
+	ready  []syscall.EpollEvent // those of events that nobody was told of yet
+	turn   []Watcher            // to be called again now
+	again  []Watcher            // to be called again after the next wait
 }
 
 // A Watcher is told when its descriptor may have become readable or writable,
-// or has ended, which counts as both. Ready is called by the poller's
-// goroutine: it must not wait. Edges are reported, not levels: after it, the
-// descriptor is to be read until it has no more. It reports true to be called
-// again, as readable, after others had their turn.
+// or has ended. Its methods are called by the poller's goroutine, one at a
+// time: they must not wait. Edges are reported, not levels.
 type Watcher interface {
-	Ready(readable, writable bool) (again bool)
+	// Ready is to read and write what can be. It reports true to be called
+	// again, as Readable, after others had their turn. The poller does the task,
+	// if it is not nil, before anything else, in the manner of package handoff.
+	Ready(r Readiness) (again bool, task handoff.Task)
+
+	// Settle is called after the task of the last Ready has ended or has lost
+	// the poller's role.
+	Settle()
 }
+
+// Readiness is a set of what has changed about a descriptor.
+type Readiness uint8
+
+const (
+	Readable Readiness = 1 << iota
+	Writable
+	Ended // by the peer, or broken; Readable and, if it is broken, Writable too
+)
 
 const (
 	epollET    = 1 << 31
 	watchFor   = syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | epollET
-	readableOn = syscall.EPOLLIN | syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
+	readableOn = syscall.EPOLLIN | endedOn
 	writableOn = syscall.EPOLLOUT | syscall.EPOLLHUP | syscall.EPOLLERR
+	endedOn    = syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
 )
+
+func readiness(events uint32) (r Readiness) {
+	if events&readableOn != 0 {
+		r |= Readable
+	}
+	if events&writableOn != 0 {
+		r |= Writable
+	}
+	if events&endedOn != 0 {
+		r |= Ended
+	}
+	return r
+}
 
 // NewPoller starts a poller. Its goroutine ends with Close.
 func NewPoller() (*Poller, error) {
@@ -53,46 +92,68 @@ func NewPoller() (*Poller, error) {
 		p.epoll.Close()
 		return nil, err
 	}
-	go p.run()
+	p.role.Init(p.run)
+	go p.run() // ends with Close, which waits for it, or hands its role off
 	return p, nil
 }
 
-// Close ends the poller. Nothing may be watched any more.
+// Close ends the poller. Nothing may be watched any more. It may be called by a
+// task; tasks that go on are not waited for.
 func (p *Poller) Close() {
 	p.epoll.Close()
+	p.role.HandOff()
 	<-p.done
 }
 
+// run is the life of a goroutine with the role of polling.
 func (p *Poller) run() {
-	defer close(p.done)
-	var (
-		events [256]syscall.EpollEvent
-		n      int
-		again  []Watcher
-	)
-	wait := func(fd uintptr) bool {
-		var err error
-		n, err = syscall.EpollWait(int(fd), events[:], 0)
-		return n > 0 || len(again) > 0 || err != nil && err != syscall.EINTR
-	}
 	for {
-		n = 0
-		if err := p.raw.Read(wait); err != nil {
-			return // closed
+		if p.busy != nil {
+			p.busy.Settle()
+			p.busy = nil
 		}
-		turn := again
-		again = nil
-		for _, e := range events[:max(n, 0)] {
-			if w := p.watcher(e.Fd, e.Pad); w != nil && w.Ready(e.Events&readableOn != 0, e.Events&writableOn != 0) {
-				again = append(again, w)
-			}
+		var w Watcher
+		r := Readable
+		switch {
+		case len(p.ready) > 0:
+			e := &p.ready[0]
+			w, r = p.watcher(e.Fd, e.Pad), readiness(e.Events)
+			p.ready = p.ready[1:]
+		case len(p.turn) > 0:
+			w = p.turn[0]
+			p.turn = p.turn[1:]
+		case !p.wait():
+			close(p.done)
+			return
 		}
-		for _, w := range turn {
-			if w.Ready(true, false) {
-				again = append(again, w)
+		if w == nil {
+			continue
+		}
+		again, task := w.Ready(r)
+		if again {
+			p.again = append(p.again, w)
+		}
+		if task != nil {
+			p.busy = w
+			if !p.role.Do(task) {
+				return
 			}
 		}
 	}
+}
+
+// wait waits for events, but not if somebody is to be called again. It reports
+// false when the poller is closed.
+func (p *Poller) wait() bool {
+	n := 0
+	err := p.raw.Read(func(fd uintptr) bool {
+		var err error
+		n, err = syscall.EpollWait(int(fd), p.events[:], 0)
+		return n > 0 || len(p.again) > 0 || err != nil && err != syscall.EINTR
+	})
+	p.ready = p.events[:max(n, 0)]
+	p.turn, p.again = p.again, nil
+	return err == nil
 }
 
 func (p *Poller) watcher(slot, gen int32) Watcher {
@@ -178,21 +239,22 @@ func (c *Conn) Watch(w Watcher) error { return c.poller.watch(c, w) }
 
 // TryRead fills a pooled buffer with what is there. It fails with EAGAIN when
 // nothing is, and with io.EOF at the end. The result is to be given back by
-// Release.
-func (c *Conn) TryRead() ([]byte, *Buffer, error) {
+// Release. drained means that this was all for now: what comes later, be it the
+// end, is told as Readable.
+func (c *Conn) TryRead() (p []byte, b *Buffer, drained bool, err error) {
 	if p, b := c.takeEarly(); p != nil {
-		return p, b, nil
+		return p, b, false, nil
 	}
-	b := buffers.Get().(*Buffer)
+	b = buffers.Get().(*Buffer)
 	n, err := readFD(uintptr(c.fd), b.mem[:])
 	if n > 0 {
-		return b.mem[:n], b, nil
+		return b.mem[:n], b, n < len(b.mem), nil
 	}
 	Release(b)
 	if err == nil {
 		err = errEOF
 	}
-	return nil, nil, err
+	return nil, nil, false, err
 }
 
 // closeFD lets a detached descriptor go.

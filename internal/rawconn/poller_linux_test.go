@@ -5,10 +5,12 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
 
+	"github.com/siogo/sio/internal/handoff"
 	"go.uber.org/goleak"
 )
 
@@ -20,36 +22,43 @@ type reflector struct {
 	c    *Conn
 	done chan struct{}
 
-	mu  sync.Mutex // Ready may be called by Watch's caller and the poller
-	out []byte     // what the kernel did not take
+	ended bool
+	mu    sync.Mutex // Ready may be called by Watch's caller and the poller
+	out   []byte     // what the kernel did not take
 }
 
-func (r *reflector) Ready(readable, writable bool) bool {
+func (r *reflector) Ready(what Readiness) (again bool, task handoff.Task) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.c == nil {
-		return false
+		return false, nil
 	}
+	r.ended = r.ended || what&Ended != 0
 	r.flush()
 	for range 4 {
-		b, buf, err := r.c.TryRead()
+		b, buf, drained, err := r.c.TryRead()
 		switch {
 		case err == syscall.EAGAIN:
-			return false
+			return false, nil
 		case err != nil:
 			if len(r.out) == 0 || err != io.EOF {
 				r.c.Close()
 				r.c = nil
 				close(r.done)
 			}
-			return false
+			return false, nil
 		}
 		r.out = append(r.out, b...)
 		Release(buf)
 		r.flush()
+		if drained && !r.ended {
+			return false, nil
+		}
 	}
-	return true
+	return true, nil
 }
+
+func (r *reflector) Settle() {}
 
 func (r *reflector) flush() {
 	if len(r.out) == 0 {
@@ -96,7 +105,7 @@ func TestPollerReflects(t *testing.T) {
 		if err := c.Watch(r); err != nil {
 			t.Fatal(err)
 		}
-		r.Ready(true, false)
+		r.Ready(Readable)
 		wg.Go(func() {
 			rng := rand.New(rand.NewPCG(1, uint64(i)))
 			sent := make([]byte, 300_000)
@@ -184,5 +193,115 @@ func TestStaleEvents(t *testing.T) {
 	c.Close()
 	if w := p.watcher(slot, int32(gen)); w != nil {
 		t.Error("a late event found the connection that had ended")
+	}
+}
+
+// A worker is a Watcher that has a task whenever bytes have come, and notes when
+// it is told that the task is over. It reads nothing.
+type worker struct {
+	task    func(r *handoff.Role)
+	settled chan struct{}
+}
+
+func (w *worker) Ready(what Readiness) (bool, handoff.Task) {
+	if what&Ended != 0 || what&Readable == 0 {
+		return false, nil
+	}
+	return false, w
+}
+
+func (w *worker) Run(r *handoff.Role) { w.task(r) }
+func (w *worker) Settle()             { w.settled <- struct{}{} }
+
+// A connection whose task goes on, or ends its goroutine, does not keep the
+// others from being polled, nor the poller from being closed.
+func TestTasksThatTakeThePoller(t *testing.T) {
+	release := make(chan struct{})
+	for name, task := range map[string]func(*handoff.Role){
+		"ends":                 func(*handoff.Role) {},
+		"waits":                func(*handoff.Role) { <-release },
+		"says so and waits":    func(r *handoff.Role) { r.HandOff(); <-release },
+		"ends its goroutine":   func(*handoff.Role) { runtime.Goexit() },
+		"says so and ends its": func(r *handoff.Role) { r.HandOff(); runtime.Goexit() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := NewPoller()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var ended sync.WaitGroup
+			w := &worker{settled: make(chan struct{}, 1)}
+			w.task = func(r *handoff.Role) { defer ended.Done(); task(r) }
+			client, server := pair(t)
+			defer client.Close()
+			c := p.Detach(server, nil)
+			if err := c.Watch(w); err != nil {
+				t.Fatal(err)
+			}
+			other, server := pair(t)
+			r := &reflector{t: t, c: p.Detach(server, nil), done: make(chan struct{})}
+			if err := r.c.Watch(r); err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				ended.Add(1)
+				client.Write([]byte("x"))
+				<-w.settled
+				other.Write([]byte("hello"))
+				if _, err := io.ReadFull(other, make([]byte, 5)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			other.Close()
+			<-r.done
+			c.Close()
+			p.Close()
+			if name == "waits" || name == "says so and waits" {
+				for range 3 {
+					release <- struct{}{}
+				}
+			}
+			ended.Wait()
+		})
+	}
+}
+
+// A task may close the poller that runs it.
+func TestCloseByATask(t *testing.T) {
+	p, err := NewPoller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, server := pair(t)
+	defer client.Close()
+	c := p.Detach(server, nil)
+	closed := make(chan struct{})
+	w := &worker{settled: make(chan struct{}, 1)}
+	w.task = func(*handoff.Role) { c.Close(); p.Close(); close(closed) }
+	if err := c.Watch(w); err != nil {
+		t.Fatal(err)
+	}
+	client.Write([]byte("x"))
+	<-closed
+}
+
+// The end of a connection is told with or after its last bytes: a watcher that
+// stops reading when all is drained, unless the end was told, sees it.
+func TestEndWithTheLastBytes(t *testing.T) {
+	p, err := NewPoller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for range 200 {
+		client, server := pair(t)
+		r := &reflector{t: t, c: p.Detach(server, nil), done: make(chan struct{})}
+		if err := r.c.Watch(r); err != nil {
+			t.Fatal(err)
+		}
+		client.Write([]byte("bye"))
+		client.(*net.TCPConn).CloseWrite()
+		<-r.done
+		client.Close()
 	}
 }

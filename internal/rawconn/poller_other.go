@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net"
 	"syscall"
+
+	"github.com/siogo/sio/internal/handoff"
 )
 
 // A Poller is what only Linux has so far; elsewhere there is none.
@@ -13,8 +15,19 @@ type Poller struct{}
 
 // A Watcher is told when its descriptor is ready.
 type Watcher interface {
-	Ready(readable, writable bool) (again bool)
+	Ready(r Readiness) (again bool, task handoff.Task)
+	Settle()
 }
+
+// Readiness is what a Watcher is told.
+type Readiness uint8
+
+// What there is to tell.
+const (
+	Readable Readiness = 1 << iota
+	Writable
+	Ended
+)
 
 // NewPoller fails.
 func NewPoller() (*Poller, error) { return nil, errors.ErrUnsupported }
@@ -29,7 +42,7 @@ func (p *Poller) Detach(net.Conn, []byte) *Conn { return nil }
 func (c *Conn) Watch(Watcher) error { return errors.ErrUnsupported }
 
 // TryRead is for what Detach returns.
-func (c *Conn) TryRead() ([]byte, *Buffer, error) { return nil, nil, syscall.EINVAL }
+func (c *Conn) TryRead() ([]byte, *Buffer, bool, error) { return nil, nil, false, syscall.EINVAL }
 
 func (c *Conn) closeFD()    {}
 func (c *Conn) shutdownFD() {}

@@ -14,9 +14,16 @@
 // A mailbox starts a goroutine when work arrives and the turn is free; that
 // goroutine runs tasks until none is left, or until it has handed the turn
 // over. A [Group] counts those goroutines for whoever has to wait for them.
+//
+// A goroutine that is there anyway can do short tasks without starting another:
+// see [Mailbox.Offer].
 package mailbox
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/siogo/sio/internal/handoff"
+)
 
 // A Task is one piece of work. Run is called once, while t has the turn.
 type Task interface {
@@ -46,6 +53,8 @@ type Result struct {
 	// Dropped is the task that was dropped instead of run, if any: the one
 	// that was put, or an older one. A closed mailbox drops what is put.
 	Dropped Task
+	// Claimed: the caller has the turn, and has to call Run or Go. Only of Offer.
+	Claimed bool
 }
 
 // A Mailbox belongs to one socket. Init must be called before its first use.
@@ -80,8 +89,11 @@ type Turn struct {
 	next *Turn
 	wake chan struct{} // closed when the turn is given back
 
+	role *handoff.Role // of the goroutine that runs the task; nil: none, or handed off
+
 	away    int32 // goroutines of the task between Release and Acquire
 	keep    bool  // never dropped
+	brief   bool  // expected to end at once
 	held    bool
 	outside bool
 	done    bool
@@ -96,8 +108,22 @@ func (m *Mailbox) Init(limit int, o Owner, g *Group) {
 // Keep marks the task as one that no policy drops. Call it before Put.
 func (t *Turn) Keep() { t.keep = true }
 
+// Brief marks the task as one that is expected to end within microseconds. Call
+// it before Offer or Put.
+func (t *Turn) Brief() { t.brief = true }
+
 // Put adds a task at the end. It never waits.
 func (m *Mailbox) Put(t *Turn, task Task, p Policy) (r Result) {
+	return m.put(t, task, p, false)
+}
+
+// Offer is Put by a caller that can do brief tasks itself. If the turn is free
+// and the task is brief, the caller gets the turn, and owes a call of Run or Go.
+func (m *Mailbox) Offer(t *Turn, task Task, p Policy) (r Result) {
+	return m.put(t, task, p, t.brief)
+}
+
+func (m *Mailbox) put(t *Turn, task Task, p Policy, claim bool) (r Result) {
 	t.box, t.task = m, task
 	m.mu.Lock()
 	switch {
@@ -120,10 +146,24 @@ func (m *Mailbox) Put(t *Turn, task Task, p Policy) (r Result) {
 		m.full = true
 		r.Full = true
 	}
-	m.startLocked()
+	if claim && !m.busy && m.readyLocked() {
+		m.busy = true
+		m.group.add()
+		r.Claimed = true
+	} else {
+		m.startLocked()
+	}
 	m.mu.Unlock()
 	return r
 }
+
+// Run runs tasks with the turn that Offer gave: as long as they are brief. Others
+// go to a goroutine of their own. When a brief one is about to wait, the role is
+// handed off.
+func (m *Mailbox) Run(r *handoff.Role) { m.run(r) }
+
+// Go starts a goroutine with the turn that Offer gave.
+func (m *Mailbox) Go() { go m.run(nil) } // ends as those of startLocked do; the group counts it already
 
 // Close refuses all later tasks. Those that wait are dropped, if drop says so
 // and they are not to be kept.
@@ -172,7 +212,7 @@ func (m *Mailbox) startLocked() {
 	// Started by whoever brings work to a free mailbox; ends when there is no
 	// more, or when the turn was handed over; waited for through the group.
 	m.group.add()
-	go m.run()
+	go m.run(nil)
 }
 
 // readyLocked reports whether a task may start. As many as limit run outside at
@@ -184,9 +224,12 @@ func (m *Mailbox) readyLocked() bool {
 	return m.outside < m.limit || m.closed
 }
 
-// run has the turn. It runs tasks until none is left or the turn is gone.
-func (m *Mailbox) run() {
-	growStack(0)
+// run has the turn. It runs tasks until none is left or the turn is gone. With a
+// role, it leaves those that are not brief to another goroutine.
+func (m *Mailbox) run(r *handoff.Role) {
+	if r == nil {
+		growStack(0)
+	}
 	var t *Turn
 	defer func() {
 		// A task that ends its goroutine, as a failed assertion in a test does,
@@ -199,7 +242,7 @@ func (m *Mailbox) run() {
 		m.group.done()
 	}()
 	for {
-		if t = m.take(); t == nil {
+		if t = m.take(r); t == nil {
 			return
 		}
 		t.task.Run(t)
@@ -223,9 +266,9 @@ func growStack(i uint8) byte {
 
 // take returns the next task with the turn, or nil when the turn was given to
 // another goroutine or to nobody.
-func (m *Mailbox) take() *Turn {
+func (m *Mailbox) take(r *handoff.Role) *Turn {
 	m.mu.Lock()
-	if m.back.first != nil || !m.readyLocked() {
+	if m.back.first != nil || !m.readyLocked() || r != nil && (m.waiting.first == nil || !m.waiting.first.brief) {
 		m.passLocked()
 		m.mu.Unlock()
 		return nil
@@ -236,7 +279,7 @@ func (m *Mailbox) take() *Turn {
 	} else {
 		m.queued--
 	}
-	t.held = true
+	t.held, t.role = true, r
 	m.active++
 	room := m.full && m.queued <= m.limit/2
 	if room {
@@ -277,7 +320,7 @@ func (t *Turn) finish() bool {
 		m.active--
 	}
 	held := t.held
-	t.held = false
+	t.held, t.role = false, nil
 	m.startLocked() // if the turn is free: somebody may have waited for this
 	return held
 }
@@ -346,11 +389,16 @@ func (t *Turn) Detach() {
 	m.mu.Unlock()
 }
 
-// dropLocked passes the turn on, if the task has it.
+// dropLocked passes the turn on, if the task has it. The task is about to wait,
+// or to take its time.
 func (t *Turn) dropLocked() {
 	if t.held {
 		t.held = false
 		t.box.passLocked()
+	}
+	if t.role != nil {
+		t.role.HandOff()
+		t.role = nil
 	}
 }
 

@@ -1,7 +1,6 @@
 package interop
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/siogo/sio/interop/internal/node"
@@ -39,42 +38,18 @@ type target interface {
 }
 
 // runSuite runs a script against a target and makes each scenario a subtest.
-// Against the reference, a suite with a failure is run once more: in Chromium,
-// the echo of an event that was sent right after its restart fails to come now
-// and then, with the official client too. Our server has no second try.
 func runSuite(t *testing.T, to target, script, suite, client, mode string) {
 	t.Helper()
-	results := playSuite(t, to, script, suite, client, mode)
-	failed := func(r result) bool { return !r.OK }
-	if _, ok := to.(*reference); ok && slices.ContainsFunc(results, failed) {
-		t.Logf("once more, since these failed: %+v", slices.DeleteFunc(results, func(r result) bool { return r.OK }))
-		results = playSuite(t, to, script, suite, client, mode)
-	}
-	for _, r := range results {
-		t.Run(r.Scenario, func(t *testing.T) {
-			if !r.OK {
-				t.Fatalf("after %d ms: %s", r.MS, r.Error)
-			}
-			t.Logf("%d ms %s", r.MS, r.Note)
-		})
-	}
-	if len(results) == 0 {
-		t.Errorf("%s %s ran no scenario", script, suite)
-	}
-}
-
-// playSuite runs a script against a target to its end.
-func playSuite(t *testing.T, to target, script, suite, client, mode string) (results []result) {
-	t.Helper()
 	p := node.Start(t, scripts, script, suite, to.URL(), client, mode)
-	for {
+	scenarios, done := 0, false
+	for !done {
 		var r result
 		if err := p.Read(&r); err != nil {
-			t.Fatalf("%s %s ended after %d scenarios: %v", script, suite, len(results), err)
+			t.Fatalf("%s %s ended after %d scenarios: %v", script, suite, scenarios, err)
 		}
 		switch {
 		case r.Done:
-			return results
+			done = true
 		case r.Control == "restart":
 			reasons, err := to.Restart()
 			if err != nil {
@@ -84,7 +59,16 @@ func playSuite(t *testing.T, to target, script, suite, client, mode string) (res
 				t.Fatalf("answering %s: %v", script, err)
 			}
 		default:
-			results = append(results, r)
+			scenarios++
+			t.Run(r.Scenario, func(t *testing.T) {
+				if !r.OK {
+					t.Fatalf("after %d ms: %s", r.MS, r.Error)
+				}
+				t.Logf("%d ms %s", r.MS, r.Note)
+			})
 		}
+	}
+	if scenarios == 0 {
+		t.Errorf("%s %s ran no scenario", script, suite)
 	}
 }

@@ -90,9 +90,13 @@ function start(port, listening) {
   engine.attach(http, { path: "/engine.io/" });
   http.listen(port, "127.0.0.1", () => listening(http.address().port));
   return async () => {
+    // Node.js serves the connections that it has while it closes, also one that a browser opened and has not used yet:
+    // a client would come back by it to the server that is about to go, and lose there what it sends.
+    for (const event of ["request", "upgrade"]) {
+      http.removeAllListeners(event).on(event, (request) => request.socket.destroy());
+    }
     engine.close();
-    // A browser may have opened a connection that it has not used yet; Node.js would wait for its first request.
-    const unused = setTimeout(() => http.closeAllConnections(), 1_000);
+    const unused = setTimeout(() => http.closeAllConnections(), 1_000); // Node.js would wait for its first request
     await new Promise((resolve) => io.close(resolve));
     clearTimeout(unused);
     return reasons;

@@ -3,7 +3,7 @@
 #
 # The steps are in scripts/test; `make fuzz FUZZTIME=1m` runs one of them with another setting.
 
-.PHONY: help run test test-fast lint bench fuzz interop cluster browser build-browser deps clean
+.PHONY: help run test test-fast lint bench bench-scale bench-tail bench-churn fuzz interop cluster browser build-browser deps clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -20,8 +20,17 @@ test-fast: ## build, vet and the Go tests of the core, without the race detector
 lint: ## gofmt, vet, staticcheck, govulncheck
 	scripts/test lint
 
-bench: ## benchmarks with allocations; BENCH=regexp, BENCHTIME=1s
+bench: ## benchmarks, then the whole server beside its floors; BENCH=regexp, BENCHTIME=1s, BENCH_REPS=5, BENCH_CASES=echo,rooms
 	scripts/test bench
+
+bench-scale: ## the cost of a connection, a room, a namespace as their number grows
+	scripts/test bench-scale
+
+bench-tail: ## what broadcasts and stalled readers do to the latency of others
+	scripts/test bench-tail
+
+bench-churn: ## what 100,000 connections that came and went leave behind
+	scripts/test bench-churn
 
 fuzz: ## explore with each fuzz target for FUZZTIME (10s)
 	scripts/test fuzz

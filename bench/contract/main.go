@@ -8,8 +8,11 @@
 //	room-broadcast, a room, an argument emits "msg" with it to everybody in the room
 //	gc, ack                             collects garbage, acknowledges with nothing
 //
+// Namespaces whose name begins with /n- exist on demand and do the same.
+//
 // It serves /socket.io/ on 127.0.0.1, on the port of -port or of the
-// environment variable PORT, or on 3000.
+// environment variable PORT, or on 3000; besides, what the runtime counts under
+// /stats (type stats), and profiles under /debug/pprof/.
 package main
 
 import (
@@ -19,8 +22,11 @@ import (
 	"log"
 	"net"
 	"net/http"
+	_ "net/http/pprof"
 	"os"
 	"runtime/debug"
+	"strings"
+	"time"
 
 	"github.com/siogo/sio/socketio"
 	"github.com/siogo/sio/socketio/event"
@@ -29,7 +35,9 @@ import (
 func main() {
 	port := flag.String("port", envOr("PORT", "3000"), "port on 127.0.0.1")
 	flag.Parse()
-	http.Handle("/socket.io/", newServer())
+	var joins longest
+	http.Handle("/socket.io/", newServer(&joins))
+	http.Handle("/stats", statsHandler(&joins))
 	log.Fatal(http.ListenAndServe(net.JoinHostPort("127.0.0.1", *port), nil))
 }
 
@@ -40,34 +48,46 @@ func envOr(name, otherwise string) string {
 	return otherwise
 }
 
-// newServer returns the contract with default settings.
-func newServer() *socketio.Server {
+// newServer returns the contract with default settings. How long its joins took
+// goes to joins.
+func newServer(joins *longest) *socketio.Server {
 	io := socketio.New(nil)
-	io.On("echo", func(_ context.Context, e *socketio.Event) error {
+	contract(io.Namespace, joins)
+	contract(io.OfFunc(func(name string, _ event.Args) bool { return strings.HasPrefix(name, "/n-") }), joins)
+	return io
+}
+
+// contract registers the events of one namespace, or of those that a parent
+// makes.
+func contract(ns *socketio.Namespace, joins *longest) {
+	ns.On("echo", func(_ context.Context, e *socketio.Event) error {
 		args, err := passOn(e.Arguments())
 		if err != nil {
 			return err
 		}
 		return e.Reply(args...)
 	})
-	io.On("broadcast", func(_ context.Context, e *socketio.Event) error {
+	ns.On("broadcast", func(_ context.Context, e *socketio.Event) error {
 		args, err := passOn(e.Arguments())
 		if err != nil {
 			return err
 		}
-		return io.Emit("msg", args...)
+		return e.Socket().Namespace().Emit("msg", args...)
 	})
-	io.On("join", func(_ context.Context, e *socketio.Event) error {
+	ns.On("join", func(_ context.Context, e *socketio.Event) error {
 		var rooms []string
 		if err := e.Decode(&rooms); err != nil {
 			return err
 		}
-		if err := e.Socket().Join(rooms...); err != nil {
+		start := time.Now()
+		err := e.Socket().Join(rooms...)
+		joins.add(time.Since(start))
+		if err != nil {
 			return err
 		}
 		return e.Reply()
 	})
-	io.On("room-broadcast", func(_ context.Context, e *socketio.Event) error {
+	ns.On("room-broadcast", func(_ context.Context, e *socketio.Event) error {
 		var room string
 		if err := e.Decode(&room); err != nil {
 			return err
@@ -76,13 +96,12 @@ func newServer() *socketio.Server {
 		if err != nil {
 			return err
 		}
-		return io.To(room).Emit("msg", args...)
+		return e.Socket().Namespace().To(room).Emit("msg", args...)
 	})
-	io.On("gc", func(_ context.Context, e *socketio.Event) error {
+	ns.On("gc", func(_ context.Context, e *socketio.Event) error {
 		debug.FreeOSMemory()
 		return e.Reply()
 	})
-	return io
 }
 
 // passOn returns arguments to be sent as they came: undecoded, unless there

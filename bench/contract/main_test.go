@@ -14,7 +14,7 @@ var (
 )
 
 func TestContract(t *testing.T) {
-	srv := siotest.NewServer(t, newServer())
+	srv := siotest.NewServer(t, newServer(new(longest)))
 	a, b, outsider := srv.Dial(t, "/", nil), srv.Dial(t, "/", nil), srv.Dial(t, "/", nil)
 
 	t.Run("echo", func(t *testing.T) {
@@ -74,6 +74,26 @@ func TestContract(t *testing.T) {
 		if m, err := inbox.Next(t.Context()); err != nil || string(m) != "bytes" {
 			t.Errorf("got %q, %v", m, err)
 		}
+	})
+
+	t.Run("namespaces on demand", func(t *testing.T) {
+		inside, aside := srv.Dial(t, "/n-1", nil), srv.Dial(t, "/n-2", nil)
+		inInside, inAside := event.Subscribe(inside, msg, 8), event.Subscribe(aside, msg, 8)
+		if _, err := aside.Call(t.Context(), "join", []string{"r1"}); err != nil {
+			t.Fatal(err)
+		}
+		inside.Emit("broadcast", 1)
+		aside.Emit("room-broadcast", "r1", 2)
+		for name, c := range map[string]struct {
+			inbox *event.Subscription[json.RawMessage]
+			want  string
+		}{"/n-1": {inInside, "1"}, "/n-2": {inAside, "2"}} {
+			if m, err := c.inbox.Next(t.Context()); err != nil || string(m) != c.want {
+				t.Errorf("%s got %s, %v; want %s", name, m, err, c.want)
+			}
+		}
+		inInside.Close()
+		inAside.Close()
 	})
 
 	t.Run("gc", func(t *testing.T) {

@@ -47,7 +47,6 @@ var imports = map[string][]string{
 	"socketio/sioadapter/adaptertest": {"socketio/sioadapter", "socketio/sioparser"},
 	"socketio/sioparser/parsertest":   {"socketio/sioparser"},
 	"adapters/...":                    {"socketio/sioadapter", "socketio/sioparser", "socketio/event"},
-	"bench/...":                       {"engineio/...", "socketio/...", "internal/..."},
 	"examples/...":                    {"engineio/...", "socketio/...", "examples/..."},
 	"cmd/...":                         {"engineio/...", "socketio/...", "adapters/..."},
 }

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"encoding/json"
+	"math"
+	"net/http"
+	"runtime/metrics"
+	"sync/atomic"
+	"time"
+)
+
+// stats is what the server says of itself, as JSON, under /stats. Counters run
+// since the process began.
+type stats struct {
+	Goroutines  uint64  `json:"goroutines"`
+	HeapLive    uint64  `json:"heap_live_bytes"`   // as of the last collection
+	AllocBytes  uint64  `json:"alloc_bytes"`       // allocated in all
+	Allocs      uint64  `json:"allocs"`            // objects allocated in all
+	GCCycles    uint64  `json:"gc_cycles"`         //
+	GCPauses    uint64  `json:"gc_pauses"`         // times that everything stood still for the collector
+	GCPauseP99  float64 `json:"gc_pause_p99_us"`   // of these
+	GCPauseMax  float64 `json:"gc_pause_max_us"`   // upper end of the histogram's last bucket in use
+	SchedP99    float64 `json:"sched_wait_p99_us"` // runnable goroutines waiting for a processor
+	JoinLongest float64 `json:"join_longest_us"`   // Socket.Join, since the last time that somebody asked
+}
+
+var counters = []string{
+	"/sched/goroutines:goroutines",
+	"/gc/heap/live:bytes",
+	"/gc/heap/allocs:bytes",
+	"/gc/heap/allocs:objects",
+	"/gc/cycles/total:gc-cycles",
+	"/sched/pauses/total/gc:seconds",
+	"/sched/latencies:seconds",
+}
+
+func readStats(joins *longest) stats {
+	samples := make([]metrics.Sample, len(counters))
+	for i, name := range counters {
+		samples[i].Name = name
+	}
+	metrics.Read(samples)
+	s := stats{
+		Goroutines:  samples[0].Value.Uint64(),
+		HeapLive:    samples[1].Value.Uint64(),
+		AllocBytes:  samples[2].Value.Uint64(),
+		Allocs:      samples[3].Value.Uint64(),
+		GCCycles:    samples[4].Value.Uint64(),
+		JoinLongest: float64(joins.take()) / float64(time.Microsecond),
+	}
+	pauses, waits := samples[5].Value.Float64Histogram(), samples[6].Value.Float64Histogram()
+	for _, c := range pauses.Counts {
+		s.GCPauses += c
+	}
+	s.GCPauseP99, s.GCPauseMax = quantile(pauses, .99), quantile(pauses, 1)
+	s.SchedP99 = quantile(waits, .99)
+	return s
+}
+
+func statsHandler(joins *longest) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(readStats(joins))
+	}
+}
+
+// quantile returns the upper end of the bucket in which a share q of a
+// histogram of seconds ends, in microseconds; 0 when it is empty.
+func quantile(h *metrics.Float64Histogram, q float64) float64 {
+	var all, seen uint64
+	for _, c := range h.Counts {
+		all += c
+	}
+	for i, c := range h.Counts {
+		if seen += c; c > 0 && float64(seen) >= q*float64(all) {
+			end := h.Buckets[i+1]
+			if math.IsInf(end, 1) {
+				end = h.Buckets[i]
+			}
+			return end * 1e6
+		}
+	}
+	return 0
+}
+
+// A longest keeps the longest of many durations. Any goroutine may use it.
+type longest struct{ ns atomic.Int64 }
+
+func (l *longest) add(d time.Duration) {
+	for {
+		was := l.ns.Load()
+		if int64(d) <= was || l.ns.CompareAndSwap(was, int64(d)) {
+			return
+		}
+	}
+}
+
+// take returns it and begins anew.
+func (l *longest) take() time.Duration { return time.Duration(l.ns.Swap(0)) }

@@ -139,7 +139,7 @@ func TestFault_H04_PacketsWithoutNumber(t *testing.T) {
 		t.Errorf("answered %q after %d packets, want all %d", got, n, packets)
 	}
 
-	s := &Session{srv: r.srv, rev: eioparser.V4, state: open, handler: quiet{}, hs: p.rec.hs}
+	s := &Session{srv: r.srv, rev: eioparser.V4, state: open, handler: quiet{}, hs: p.rec.hs, moment: &noMoment}
 	allocations := func(packets int) float64 {
 		body := []byte(repeat("4", "\x1e", packets))
 		return testing.AllocsPerRun(1, func() { s.receivePayload(body, false) })

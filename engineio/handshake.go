@@ -18,20 +18,24 @@ import (
 // immutable. The request itself is not kept: its texts are stored in one string,
 // since a server keeps one of these per client.
 type Handshake struct {
-	text       string    // path, query, host, remote address, headers as "Name:value\n" lines
-	ends       [4]uint32 // of each but the last
-	secure     bool
-	clientAddr netip.Addr
-	time       int64 // Unix time in nanoseconds
-	ctx        context.Context
+	text   string    // path, query, host, remote address, headers as "Name:value\n" lines
+	ends   [4]uint32 // of each but the last
+	client [16]byte  // the client's address, as in netip.Addr.As16
+	known  bool      // client is one
+	secure bool
+	time   int64 // Unix time in nanoseconds
+	ctx    context.Context
 }
 
 func (srv *Server) newHandshake(r *http.Request, client netip.Addr) *Handshake {
 	h := &Handshake{
-		clientAddr: client,
-		time:       time.Now().UnixNano(),
-		secure:     r.TLS != nil,
-		ctx:        srv.values.of(r.Context()),
+		known:  client.IsValid(),
+		time:   time.Now().UnixNano(),
+		secure: r.TLS != nil,
+		ctx:    srv.values.of(r.Context()),
+	}
+	if h.known {
+		h.client = client.As16() // it has no zone
 	}
 	var b strings.Builder
 	b.Grow(handshakeSize(r) + len(r.RemoteAddr))
@@ -75,7 +79,12 @@ func (h *Handshake) RemoteAddr() string { return h.remoteAddr() }
 // ClientAddr returns the address of the client: the peer's, unless that is one
 // of [Options.TrustedProxies]; then the last one in X-Forwarded-For that is
 // not. It is the zero Addr when the peer has no IP address.
-func (h *Handshake) ClientAddr() netip.Addr { return h.clientAddr }
+func (h *Handshake) ClientAddr() netip.Addr {
+	if !h.known {
+		return netip.Addr{}
+	}
+	return netip.AddrFrom16(h.client).Unmap() // IPv4 addresses are never kept in the form of IPv6
+}
 
 // Time returns when the handshake was received.
 func (h *Handshake) Time() time.Time { return time.Unix(0, h.time) }

@@ -85,7 +85,7 @@ func (s *Session) expire(now time.Duration) {
 	}
 	var late *wsConn
 	if reached(s.upgradeBy, now) {
-		late, s.upgradeBy = s.probe, 0
+		late, s.momentLocked().upgradeBy = s.probe, 0
 	}
 	ping := reached(s.nextPing, now) && s.state == open
 	if ping {

@@ -31,6 +31,7 @@ func (srv *Server) newSession(r *http.Request, q query) (*Session, *RequestError
 		b64: q.b64,
 		hs:  srv.newHandshake(r, srv.cfg.clientAddr(r)),
 
+		moment:     &noMoment,
 		delivering: true, // until open is done: a handler is told of an early end after Open
 	}
 	return s, srv.add(s)
@@ -223,19 +224,21 @@ func hider(w http.ResponseWriter) http.ResponseWriter {
 // session has to say first.
 func (srv *Server) newConn(nc net.Conn, early []byte, h http.Header, r *http.Request, q query, s *Session) *wsConn {
 	c := &wsConn{s: s, b64: q.b64}
+	var conn *rawconn.Conn
 	if poller := srv.addConn(rawconn.HasDescriptor(nc)); poller != nil {
-		c.conn = poller.Detach(nc, early)
+		conn = poller.Detach(nc, early)
 	}
-	if c.conn == nil {
-		c.conn = rawconn.New(nc, early)
+	if conn == nil {
+		conn = rawconn.New(nc, early)
 	}
+	c.conn = *conn
 	extension := ""
 	if srv.cfg.Deflate != nil && !c.b64 {
 		extension = acceptDeflate(r.Header)
 		c.deflate = extension != ""
 	}
 	c.parser.Init(srv.frames, c.deflate)
-	c.control = []*Message{newRaw(switchingProtocols(h, r.Header.Get("Sec-Websocket-Key"), extension))}
+	c.aside = &aside{control: []*Message{newRaw(switchingProtocols(h, r.Header.Get("Sec-Websocket-Key"), extension))}}
 	srv.linkConn(c)
 	return c
 }

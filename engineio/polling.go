@@ -60,7 +60,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q query) {
 		s.srv.dismiss(w, r, http.StatusBadRequest)
 		return
 	}
-	s.poll = p
+	s.momentLocked().poll = p
 	ready := len(s.queue) > 0 || s.draining || s.state == closing
 	s.mu.Unlock()
 
@@ -77,7 +77,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q query) {
 
 func (s *Session) pollLost() {
 	s.mu.Lock()
-	s.poll = nil
+	s.momentLocked().poll = nil
 	s.finishLocked(&CloseError{Reason: ReasonTransportError, Remote: true, Err: errPollLost})
 }
 
@@ -98,7 +98,10 @@ func (s *Session) answerPoll(w http.ResponseWriter, r *http.Request, q query) {
 	case s.ws != nil: // switched meanwhile: the queue is the WebSocket's
 		s.queue, ms = ms, nil
 	}
-	s.poll = nil
+	if s.poll != nil {
+		s.momentLocked().poll = nil
+		s.passLocked()
+	}
 	s.mu.Unlock()
 
 	out := ms

@@ -94,7 +94,7 @@ func (srv *Server) lookup(id string) *Session {
 func (srv *Server) add(s *Session) *RequestError {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	addr := s.hs.clientAddr
+	addr := s.hs.ClientAddr()
 	switch c := srv.cfg; {
 	case srv.refusing:
 		return &RequestError{Code: CodeForbidden, Status: http.StatusServiceUnavailable, Message: "Server is shutting down", Err: ErrServerClosed}
@@ -122,7 +122,7 @@ func (srv *Server) remove(s *Session) {
 		return
 	}
 	delete(srv.sessions, s.id)
-	if addr := s.hs.clientAddr; srv.perAddr != nil && addr.IsValid() {
+	if addr := s.hs.ClientAddr(); srv.perAddr != nil && addr.IsValid() {
 		if srv.perAddr[addr]--; srv.perAddr[addr] == 0 {
 			delete(srv.perAddr, addr)
 		}

@@ -76,19 +76,43 @@ type Session struct {
 	accepted uint64     // packets accepted since the beginning
 
 	ws      *wsConn // the transport; nil: polling
-	probe   *wsConn // the WebSocket that wants to become it
-	poll    *poll   // the GET that waits for packets
 	err     *CloseError
-	paused  atomic.Bool   // changed with mu held
-	deflate atomic.Bool   // the WebSocket takes compressed messages
-	changed chan struct{} // made by a waiter, closed at the next change it may wait for
+	paused  atomic.Bool // changed with mu held
+	deflate atomic.Bool // the WebSocket takes compressed messages
+	*moment             // never nil; to be written through momentLocked only
 
 	timer     wheel.Timer
 	scheduled time.Duration // what timer is set for; the deadlines below may have moved on
 	nextPing  time.Duration // revision 4; 0: none
 	pongBy    time.Duration // the client must have been heard by then; 0: none
+}
+
+// A moment is the part of a session that is there while it polls, upgrades or
+// closes, or is waited for. The zero value says that it does none of these, as
+// most sessions most of the time, which share one.
+type moment struct {
+	probe     *wsConn // the WebSocket that wants to become the transport
+	poll      *poll   // the GET that waits for packets
 	upgradeBy time.Duration
 	closeBy   time.Duration
+	changed   chan struct{} // made by a waiter, closed at the next change it may wait for
+}
+
+var noMoment moment // never written
+
+// momentLocked returns the moment to be written.
+func (s *Session) momentLocked() *moment {
+	if s.moment == &noMoment {
+		s.moment = new(moment)
+	}
+	return s.moment
+}
+
+// passLocked forgets a moment that has passed.
+func (s *Session) passLocked() {
+	if s.ws != nil && *s.moment == noMoment {
+		s.moment = &noMoment
+	}
 }
 
 // ID returns the session's id: 20 characters, secret between the server and
@@ -177,6 +201,9 @@ func (s *Session) fullLocked(packets, n int) bool {
 
 func (s *Session) enqueueLocked(ms ...*Message) {
 	deflate := s.ws != nil && s.ws.deflate
+	if s.queue == nil {
+		s.queue = make([]*Message, 0, idleCap)
+	}
 	for _, m := range ms {
 		if deflate {
 			if z := m.deflated.Load(); z != nil && !(m.binary && s.rev == eioparser.V3) {
@@ -304,7 +331,7 @@ func (s *Session) await(ctx context.Context, ok func() bool) error {
 
 func (s *Session) changedLocked() <-chan struct{} {
 	if s.changed == nil {
-		s.changed = make(chan struct{})
+		s.momentLocked().changed = make(chan struct{})
 	}
 	return s.changed
 }
@@ -312,7 +339,8 @@ func (s *Session) changedLocked() <-chan struct{} {
 func (s *Session) notifyLocked() {
 	if s.changed != nil {
 		close(s.changed)
-		s.changed = nil
+		s.momentLocked().changed = nil
+		s.passLocked()
 	}
 }
 
@@ -426,7 +454,7 @@ func (s *Session) closeFor(r Reason) {
 		return
 	}
 	s.state = closing
-	s.closeBy = s.srv.wheel.Now() + s.srv.cfg.CloseTimeout
+	s.momentLocked().closeBy = s.srv.wheel.Now() + s.srv.cfg.CloseTimeout
 	s.scheduleLocked()
 	switch {
 	case s.ws != nil:
@@ -461,7 +489,10 @@ func (s *Session) finishLocked(err *CloseError) {
 	wasOpening := s.state == opening
 	s.state = closed
 	poll, ws, probe := s.poll, s.ws, s.probe
-	s.probe, s.queue = nil, nil // what is pending stays in the account: it is lost
+	if probe != nil {
+		s.momentLocked().probe = nil
+	}
+	s.queue = nil // what is pending stays in the account: it is lost
 	if poll != nil {
 		poll.end = closePacket
 		if s.err.Reason == ReasonTransportClose {

@@ -345,7 +345,7 @@ func TestWriteTimeoutOfPolledConnections(t *testing.T) {
 	}
 	fill()
 	s.mu.Lock()
-	c, progress := s.ws, s.ws.progress
+	c, progress := s.ws, s.ws.aside.progress
 	s.mu.Unlock()
 	ended := func() bool {
 		s.mu.Lock()
@@ -364,7 +364,7 @@ func TestWriteTimeoutOfPolledConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.mu.Lock()
-		progressed = c.progress > progress || !c.stalled
+		progressed = !c.stalled || c.aside.progress > progress
 		s.mu.Unlock()
 	}
 	fill()
@@ -373,7 +373,7 @@ func TestWriteTimeoutOfPolledConnections(t *testing.T) {
 		t.Fatal("cut off although the client had taken something")
 	}
 	s.mu.Lock()
-	progress = c.progress
+	progress = c.aside.progress
 	s.mu.Unlock()
 	c.Expire(progress + time.Hour)
 	if err := <-rec.closed; err.Reason != ReasonTransportError || !errors.Is(err, errWriteTimeout) {

@@ -30,8 +30,9 @@ func (s *Session) startProbe(c *wsConn) bool {
 	if s.state != open || s.ws != nil || s.probe != nil {
 		return false
 	}
-	s.probe = c
-	s.upgradeBy = s.srv.wheel.Now() + s.srv.cfg.UpgradeTimeout
+	m := s.momentLocked()
+	m.probe = c
+	m.upgradeBy = s.srv.wheel.Now() + s.srv.cfg.UpgradeTimeout
 	s.scheduleLocked()
 	return true
 }
@@ -49,7 +50,8 @@ func (s *Session) probed(c *wsConn, p eioparser.Packet) bool {
 		if s.poll != nil {
 			s.poll.release()
 		}
-		c.control = append(c.control, probedPacket)
+		a := c.asideLocked()
+		a.control = append(a.control, probedPacket)
 		c.flushLocked()
 		return true
 	case p.Type == eioparser.Upgrade && !s.posting && s.state < closed:
@@ -57,6 +59,7 @@ func (s *Session) probed(c *wsConn, p eioparser.Packet) bool {
 		// what is queued can only leave here.
 		s.endProbeLocked()
 		c.bindLocked()
+		s.passLocked()
 		if s.poll != nil { // a client that did not wait for its poll
 			s.poll.release()
 		}
@@ -78,7 +81,9 @@ func (s *Session) upgraded() {
 
 // endProbeLocked goes back to polling, or on to the switch.
 func (s *Session) endProbeLocked() {
-	s.probe, s.draining, s.upgradeBy = nil, false, 0
+	s.draining = false
+	m := s.momentLocked()
+	m.probe, m.upgradeBy = nil, 0
 }
 
 // abortProbe closes c with a code, and goes back to polling if c was the

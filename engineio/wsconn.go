@@ -54,34 +54,73 @@ func closeCode(err *CloseError) (code int, reason string) {
 // flushing is the only one to write.
 type wsConn struct {
 	s    *Session
-	conn *rawconn.Conn
+	conn rawconn.Conn
 
 	parser   websocket.Parser
-	deflate  bool   // permessage-deflate was negotiated; immutable
-	b64      bool   // the client takes no binary messages; immutable
-	attached bool   // it is the session's transport, no longer a probe
-	discard  bool   // what comes is of no interest any more
-	rest     []byte // polled: read, and not handled because the session was paused
+	rest     *[]byte // polled: read, and not handled because the session was paused
+	deflate  bool    // permessage-deflate was negotiated; immutable
+	b64      bool    // the client takes no binary messages; immutable
+	attached bool    // it is the session's transport, no longer a probe
+	discard  bool    // what comes is of no interest any more
 
-	reading  bool       // polled: somebody reads
-	more     bool       // polled: there was another event meanwhile
-	ended    bool       // polled: the client will send no more than what is there
-	parked   bool       // polled: nobody reads, because the session is paused
-	flushing bool       // somebody writes, or the poller will when it can
-	stalled  bool       // it is the poller, or the writer goroutine, which may wait
-	room     bool       // polled: it became writable since the write under way began
-	ending   bool       // the session has no use for it: say goodbye, then wait for the client's
-	gone     bool       // the reader has ended: close when nothing is being written
-	inflight []*Message // being written
-	offset   int        // how many bytes of inflight[0] are written
+	reading  bool      // polled: somebody reads
+	more     bool      // polled: there was another event meanwhile
+	ended    bool      // polled: the client will send no more than what is there
+	parked   bool      // polled: nobody reads, because the session is paused
+	flushing bool      // somebody writes, or the poller will when it can
+	stalled  bool      // it is the poller, or the writer goroutine, which may wait
+	room     bool      // polled: it became writable since the write under way began
+	ending   bool      // the session has no use for it: say goodbye, then wait for the client's
+	gone     bool      // the reader has ended: close when nothing is being written
+	out      *outbound // being written, or what is left of it while stalled; nil: nothing
+	aside    *aside    // nil: not needed
+
+	next, prev *wsConn // the server's list; guarded by Server.mu
+}
+
+// An aside is the part of a connection that is there while the connection is
+// opened, stalled or closed, and no longer: most are idle most of the time.
+type aside struct {
 	control  []*Message // raw frames and probe answers that go before the session's queue
 	pong     *Message   // the latest ping's answer
-
 	timer    wheel.Timer
 	cutBy    time.Duration // when the connection is cut; 0: not
 	progress time.Duration // polled: when the client last took something, while stalled
+}
 
-	next, prev *wsConn // the server's list; guarded by Server.mu
+func (c *wsConn) asideLocked() *aside {
+	if c.aside == nil {
+		c.aside = &aside{}
+	}
+	return c.aside
+}
+
+// dropAsideLocked lets the aside go if there is nothing in it.
+func (c *wsConn) dropAsideLocked() {
+	if a := c.aside; a != nil && len(a.control) == 0 && a.pong == nil && a.cutBy == 0 {
+		c.s.srv.wheel.Stop(&a.timer)
+		c.aside = nil
+	}
+}
+
+// An outbound is what one flush writes.
+type outbound struct {
+	inflight []*Message
+	offset   int // how many bytes of inflight[0] are written
+}
+
+var outbounds = sync.Pool{New: func() any { return new(outbound) }}
+
+// keepOutbound is up to how many slots an outbound goes back to the pool with.
+const keepOutbound = 4 * batch
+
+// releaseOutLocked gives an outbound back that is written.
+func (c *wsConn) releaseOutLocked() {
+	o := c.out
+	c.out = nil
+	if o != nil && cap(o.inflight) <= keepOutbound {
+		outbounds.Put(o)
+	}
 }
 
 // bindLocked makes c the session's transport.
@@ -233,10 +272,9 @@ const (
 
 // readOnce reads a polled connection, without waiting.
 func (c *wsConn) readOnce() readResult {
-	if c.rest != nil {
-		rest := c.rest
+	if rest := c.rest; rest != nil {
 		c.rest = nil
-		return c.handle(rest, nil)
+		return c.handle(*rest, nil)
 	}
 	b, buf, drained, err := c.conn.TryRead()
 	switch {
@@ -265,10 +303,10 @@ func (c *wsConn) handle(b []byte, buf *rawconn.Buffer) readResult {
 			return readMore
 		}
 		if c.s.paused.Load() && c.s.alive() {
-			c.rest = rest
 			if buf != nil {
-				c.rest = bytes.Clone(rest)
+				rest = bytes.Clone(rest)
 			}
+			c.rest = &rest
 			rawconn.Release(buf)
 			return readPaused
 		}
@@ -292,8 +330,10 @@ func (c *wsConn) end() {
 	s.mu.Lock()
 	c.gone = true
 	busy := c.flushing && (!c.stalled || !c.conn.CanTry())
+	if c.aside != nil {
+		s.srv.wheel.Stop(&c.aside.timer)
+	}
 	s.mu.Unlock()
-	s.srv.wheel.Stop(&c.timer)
 	if !busy {
 		c.conn.Close()
 	}
@@ -308,10 +348,13 @@ func (c *wsConn) cutLater(d time.Duration) {
 }
 
 func (c *wsConn) cutLaterLocked(d time.Duration) {
-	at := c.s.srv.wheel.Now() + d
-	if !c.gone && (c.cutBy == 0 || at < c.cutBy) {
-		c.cutBy = at
-		c.s.srv.wheel.Set(&c.timer, c, at)
+	if c.gone {
+		return
+	}
+	at, a := c.s.srv.wheel.Now()+d, c.asideLocked()
+	if a.cutBy == 0 || at < a.cutBy {
+		a.cutBy = at
+		c.s.srv.wheel.Set(&a.timer, c, at)
 	}
 }
 
@@ -319,23 +362,26 @@ func (c *wsConn) cutLaterLocked(d time.Duration) {
 func (c *wsConn) Expire(now time.Duration) {
 	s := c.s
 	s.mu.Lock()
-	patience := c.progress + s.srv.cfg.WriteTimeout
-	switch {
-	case c.gone:
+	a := c.aside
+	if c.gone || a == nil {
 		s.mu.Unlock()
-	case reached(c.cutBy, now):
+		return
+	}
+	patience := a.progress + s.srv.cfg.WriteTimeout
+	switch {
+	case reached(a.cutBy, now):
 		c.conn.Cut()
 		s.mu.Unlock()
 	case !c.stalled || !c.conn.Polled():
-		if c.cutBy != 0 {
-			s.srv.wheel.Set(&c.timer, c, c.cutBy)
+		if a.cutBy != 0 {
+			s.srv.wheel.Set(&a.timer, c, a.cutBy)
 		}
 		s.mu.Unlock()
 	case patience > now:
-		if c.cutBy != 0 {
-			patience = min(patience, c.cutBy)
+		if a.cutBy != 0 {
+			patience = min(patience, a.cutBy)
 		}
-		s.srv.wheel.Set(&c.timer, c, patience)
+		s.srv.wheel.Set(&a.timer, c, patience)
 		s.mu.Unlock()
 	default:
 		c.brokenLocked(errWriteTimeout)
@@ -398,7 +444,7 @@ func (c *wsConn) answerPing(data []byte) {
 		c.s.mu.Unlock()
 		return
 	}
-	c.pong = newRaw(websocket.AppendFrame(nil, websocket.Server, websocket.OpPong, data))
+	c.asideLocked().pong = newRaw(websocket.AppendFrame(nil, websocket.Server, websocket.OpPong, data))
 	c.flushLocked()
 }
 
@@ -456,7 +502,8 @@ func (c *wsConn) close(code int, reason string) {
 		s.mu.Unlock()
 		return
 	}
-	c.control = append(c.control, newRaw(websocket.AppendClose(nil, websocket.Server, code, reason)))
+	a := c.asideLocked()
+	a.control = append(a.control, newRaw(websocket.AppendClose(nil, websocket.Server, code, reason)))
 	if c.stalled {
 		c.conn.SetWriteDeadline(time.Now().Add(goodbyeTimeout))
 	}
@@ -510,12 +557,14 @@ func (c *wsConn) flushLocked() {
 func (c *wsConn) startWriterLocked() {
 	c.stalled = true
 	if c.conn.Polled() { // the poller will say when there is room
-		srv := c.s.srv
-		c.progress = srv.wheel.Now()
-		if c.cutBy == 0 {
-			srv.wheel.Set(&c.timer, c, c.progress+srv.cfg.WriteTimeout)
+		srv, gone := c.s.srv, c.gone
+		if !gone {
+			a := c.asideLocked()
+			a.progress = srv.wheel.Now()
+			if a.cutBy == 0 {
+				srv.wheel.Set(&a.timer, c, a.progress+srv.cfg.WriteTimeout)
+			}
 		}
-		gone := c.gone
 		c.s.mu.Unlock()
 		if gone {
 			c.conn.Close()
@@ -559,39 +608,47 @@ func isTimeout(err error) bool {
 // loadLocked makes sure inflight holds what is to be written next, and reports
 // whether there is anything.
 func (c *wsConn) loadLocked() bool {
-	if len(c.inflight) > 0 {
+	if c.out != nil && len(c.out.inflight) > 0 {
 		return true
 	}
-	s := c.s
-	if c.pong != nil {
-		c.inflight = append(c.inflight, c.pong)
-		c.pong = nil
+	s, a := c.s, c.aside
+	queued := s.ws == c && len(s.queue) > 0 && !c.ending
+	if !queued && (a == nil || a.pong == nil && len(a.control) == 0) {
+		return false
 	}
-	if len(c.control) > 0 {
-		c.inflight = append(c.inflight, c.control...)
-		c.control = nil
+	if c.out == nil {
+		c.out = outbounds.Get().(*outbound)
 	}
-	if s.ws == c && len(s.queue) > 0 && !c.ending {
-		if len(c.inflight) == 0 {
-			c.inflight, s.queue = s.queue, c.inflight
-		} else {
-			c.inflight = append(c.inflight, s.queue...)
-			clear(s.queue)
-			s.queue = s.queue[:0]
+	o := c.out
+	if a != nil {
+		if a.pong != nil {
+			o.inflight = append(o.inflight, a.pong)
+			a.pong = nil
 		}
+		o.inflight = append(o.inflight, a.control...)
+		a.control = nil
 	}
-	return len(c.inflight) > 0
+	switch {
+	case !queued:
+	case len(o.inflight) == 0 && cap(s.queue) > idleCap: // an idle session would not keep it
+		o.inflight, s.queue = s.queue, nil
+	default:
+		o.inflight = append(o.inflight, s.queue...)
+		clear(s.queue)
+		s.queue = s.queue[:0]
+	}
+	return true
 }
 
 // vectorLocked fills vec with the next frames and returns it with its size.
 func (c *wsConn) vectorLocked(vec *[batch][]byte) (bufs [][]byte, size int) {
-	for i, m := range c.inflight {
+	for i, m := range c.out.inflight {
 		if i == batch {
 			break
 		}
 		f := c.frame(m)
 		if i == 0 {
-			f = f[c.offset:]
+			f = f[c.out.offset:]
 		}
 		vec[i] = f
 		size += len(f)
@@ -611,9 +668,10 @@ func (c *wsConn) frame(m *Message) []byte {
 
 // advanceLocked takes n written bytes off inflight.
 func (c *wsConn) advanceLocked(n int) {
-	n += c.offset
+	o := c.out
+	n += o.offset
 	done, t := 0, tally{}
-	for _, m := range c.inflight {
+	for _, m := range o.inflight {
 		l := len(c.frame(m))
 		if n < l {
 			break
@@ -624,10 +682,10 @@ func (c *wsConn) advanceLocked(n int) {
 			t.add(m)
 		}
 	}
-	c.offset = n
-	rest := copy(c.inflight, c.inflight[done:])
-	clear(c.inflight[rest:])
-	c.inflight = c.inflight[:rest]
+	o.offset = n
+	rest := copy(o.inflight, o.inflight[done:])
+	clear(o.inflight[rest:])
+	o.inflight = o.inflight[:rest]
 	if c.s.ws == c && c.s.state != closed && t.packets > 0 {
 		c.s.writtenLocked(t)
 	}
@@ -637,9 +695,8 @@ func (c *wsConn) advanceLocked(n int) {
 func (c *wsConn) idleLocked() {
 	s := c.s
 	c.flushing = false
-	if cap(c.inflight) > idleCap {
-		c.inflight = nil
-	}
+	c.releaseOutLocked()
+	c.dropAsideLocked()
 	if cap(s.queue) > idleCap && len(s.queue) == 0 {
 		s.queue = nil
 	}
@@ -662,7 +719,10 @@ func (c *wsConn) brokenLocked(err error) {
 	c.flushing, c.stalled = false, false
 	c.ending = true // nothing can be said any more
 	c.unparkLocked()
-	c.inflight, c.control, c.pong, c.offset = nil, nil, nil, 0
+	c.out = nil
+	if a := c.aside; a != nil {
+		a.control, a.pong = nil, nil
+	}
 	gone := c.gone
 	c.s.mu.Unlock()
 	c.fail(ReasonTransportError, err) // before the reader sees the end, and takes it for the client's

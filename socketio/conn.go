@@ -21,26 +21,32 @@ import (
 // conn is one client's connection: the handler of an Engine.IO session, which
 // calls Message and Closed one at a time.
 //
-// mu guards the block under it; nothing is called while it is held. The block
-// above it is used by Message alone, and by the calls around it.
+// mu guards what the fields say; nothing is called while it is held. What is
+// between is used by Message alone, and by the calls around it.
 type conn struct {
 	srv     *Server           // immutable
 	session *engineio.Session // immutable
 
-	decoder  sioparser.Decoder // while attachments are awaited
-	batching bool              // between BeginBatch and EndBatch
-	claimed  *mailbox.Mailbox  // that the reader is going to run; nil: none
+	claimed  *mailbox.Mailbox // that the reader is going to run; nil: none
+	pending  *pending         // while attachments are awaited
+	batching bool             // between BeginBatch and EndBatch
 
-	mu       sync.Mutex
-	sockets  []*Socket // at most one for each namespace, those that are joining included
-	one      [1]*Socket
-	left     []string    // namespaces that the server left last: the client may not know yet
-	timer    *time.Timer // until the first namespace is joined
-	late     *time.Timer // while attachments are awaited
-	closed   bool
-	full     int  // mailboxes that are full
+	closed   bool // mu guards it, as all that follows
 	paused   bool // what the session was told
 	adjuster bool // somebody is telling it
+
+	mu      sync.Mutex
+	full    int32     // mailboxes that are full
+	sockets []*Socket // at most one for each namespace, those that are joining included
+	one     [1]*Socket
+	left    *[]string   // namespaces that the server left last: the client may not know yet; nil: none
+	timer   *time.Timer // until the first namespace is joined
+}
+
+// pending is a packet whose attachments are awaited.
+type pending struct {
+	decoder sioparser.Decoder
+	late    *time.Timer // ends the connection
 }
 
 // open begins a connection, inside the handshake of its session.
@@ -83,13 +89,16 @@ func (c *conn) joined() {
 // Message handles one message of the client. A decoder is borrowed for it, and
 // kept only while attachments are awaited.
 func (c *conn) Message(data []byte, binary bool) {
-	d, first := c.decoder, c.decoder == nil
+	var d sioparser.Decoder
+	first := c.pending == nil
 	if first {
 		d = c.srv.decoders.Get().(sioparser.Decoder)
+	} else {
+		d = c.pending.decoder
 	}
 	p, complete, err := d.Add(data, binary)
 	if err != nil {
-		c.decoder = nil
+		c.attachmentsEnd()
 		c.violation(err)
 		return
 	}
@@ -100,17 +109,12 @@ func (c *conn) Message(data []byte, binary bool) {
 		c.packet(&p)
 	}
 	if d.Pending() {
-		if first && !c.expectAttachments(p.Namespace) {
+		if first && !c.expectAttachments(p.Namespace, d) {
 			c.violation(fmt.Errorf("packet with attachments for the namespace %.80q, which was not joined", p.Namespace))
-			return
 		}
-		c.decoder = d
 		return
 	}
-	if !first {
-		c.decoder = nil
-		c.attachmentsCame()
-	}
+	c.attachmentsEnd()
 	c.srv.decoders.Put(d)
 }
 
@@ -150,26 +154,24 @@ func (c *conn) logPacket(log *slog.Logger, p *sioparser.Packet) {
 	log.Debug("packet received", "type", p.Type.String(), "namespace", p.Namespace, "event", string(p.Name()), "args", p.Args.Len())
 }
 
-// expectAttachments bounds how long the rest of a packet may take. It returns
-// false if the namespace that it is for was not joined: nothing is kept then.
-func (c *conn) expectAttachments(namespace string) bool {
+// expectAttachments keeps the decoder of an unfinished packet, and bounds how
+// long the rest may take. It returns false if the namespace that it is for was
+// not joined: nothing is kept then.
+func (c *conn) expectAttachments(namespace string, d sioparser.Decoder) bool {
 	if s, left := c.find(namespace); s == nil && !left {
 		return false
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.late = time.AfterFunc(c.srv.cfg.PingTimeout, func() {
+	c.pending = &pending{d, time.AfterFunc(c.srv.cfg.PingTimeout, func() {
 		c.violation(errors.New("attachments did not come in time"))
-	})
+	})}
 	return true
 }
 
-func (c *conn) attachmentsCame() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.late != nil {
-		c.late.Stop()
-		c.late = nil
+// attachmentsEnd undoes expectAttachments: they have come, or never will.
+func (c *conn) attachmentsEnd() {
+	if c.pending != nil {
+		c.pending.late.Stop()
+		c.pending = nil
 	}
 }
 
@@ -215,7 +217,9 @@ func (c *conn) connect(name string, auth sioparser.Args) {
 	c.mu.Lock()
 	joined := slices.ContainsFunc(c.sockets, func(s *Socket) bool { return s.ns.name == name })
 	full := len(c.sockets) >= c.srv.cfg.MaxNamespaces
-	c.left = slices.DeleteFunc(c.left, func(n string) bool { return n == name })
+	if c.left != nil {
+		*c.left = slices.DeleteFunc(*c.left, func(n string) bool { return n == name })
+	}
 	c.mu.Unlock()
 	switch {
 	case joined && c.v2() && name == "/":
@@ -277,7 +281,7 @@ func (c *conn) find(name string) (s *Socket, left bool) {
 			return s, false
 		}
 	}
-	return nil, slices.Contains(c.left, name)
+	return nil, c.left != nil && slices.Contains(*c.left, name)
 }
 
 // remove forgets s and reports whether it was known. What the client has sent
@@ -291,10 +295,13 @@ func (c *conn) remove(s *Socket, serverLeft bool) bool {
 	}
 	c.sockets = slices.Delete(c.sockets, i, i+1)
 	if serverLeft {
-		if len(c.left) == maxLeft {
-			c.left = slices.Delete(c.left, 0, 1)
+		if c.left == nil {
+			c.left = new([]string)
 		}
-		c.left = append(c.left, s.ns.name)
+		if len(*c.left) == maxLeft {
+			*c.left = slices.Delete(*c.left, 0, 1)
+		}
+		*c.left = append(*c.left, s.ns.name)
 	}
 	return true
 }
@@ -362,14 +369,12 @@ func (c *conn) Closed(err *engineio.CloseError) {
 	c.closed = true
 	sockets := slices.Clone(c.sockets)
 	c.sockets = nil
-	for _, t := range []*time.Timer{c.timer, c.late} {
-		if t != nil {
-			t.Stop()
-		}
+	if c.timer != nil {
+		c.timer.Stop()
+		c.timer = nil
 	}
-	c.timer, c.late = nil, nil
 	c.mu.Unlock()
-	c.decoder = nil
+	c.attachmentsEnd()
 	reason := &DisconnectError{Reason: Reason(err.Reason), Err: err.Err}
 	for _, s := range sockets {
 		s.end(reason, dropsEvents(reason.Reason))
@@ -391,7 +396,7 @@ func (c *conn) Room() { c.adjust(-1) }
 
 // adjust counts the mailboxes that are full, and reads the connection only
 // while there are none.
-func (c *conn) adjust(full int) {
+func (c *conn) adjust(full int32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.full += full

@@ -182,7 +182,7 @@ func (p *Poller) watch(c *Conn, w Watcher) error {
 	p.mu.Unlock()
 	// The two halves of the event's data come back as they are.
 	e := syscall.EpollEvent{Events: watchFor & 0xFFFFFFFF, Fd: slot, Pad: int32(gen)}
-	if err := syscall.EpollCtl(p.fd, syscall.EPOLL_CTL_ADD, c.fd, &e); err != nil {
+	if err := syscall.EpollCtl(p.fd, syscall.EPOLL_CTL_ADD, int(c.fd), &e); err != nil {
 		p.forget(slot)
 		c.slot = -1
 		return os.NewSyscallError("epoll_ctl", err)
@@ -231,7 +231,11 @@ func (p *Poller) Detach(nc net.Conn, early []byte) *Conn {
 		return nil
 	}
 	nc.Close()
-	return &Conn{poller: p, fd: fd, slot: -1, early: early}
+	c := &Conn{poller: p, fd: int32(fd), slot: -1}
+	if len(early) > 0 {
+		c.held = &held{early: early}
+	}
+	return c
 }
 
 // Watch begins to report to w. It is called once, by the owner.
@@ -260,9 +264,9 @@ func (c *Conn) TryRead() (p []byte, b *Buffer, drained bool, err error) {
 // closeFD lets a detached descriptor go.
 func (c *Conn) closeFD() {
 	if c.slot >= 0 {
-		c.poller.unwatch(c.fd, c.slot)
+		c.poller.unwatch(int(c.fd), c.slot)
 	}
-	syscall.Close(c.fd)
+	syscall.Close(int(c.fd))
 }
 
-func (c *Conn) shutdownFD() { syscall.Shutdown(c.fd, syscall.SHUT_RDWR) }
+func (c *Conn) shutdownFD() { syscall.Shutdown(int(c.fd), syscall.SHUT_RDWR) }

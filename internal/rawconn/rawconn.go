@@ -28,13 +28,21 @@ var buffers = sync.Pool{New: func() any { return new(Buffer) }}
 // A Conn wraps a net.Conn, or owns a descriptor that was taken out of one by
 // [Poller.Detach]. One goroutine may read while another writes.
 type Conn struct {
-	nc    net.Conn        // nil when detached
+	poller *Poller // set when detached
+	fd     int32
+	slot   int32 // at the poller; -1: not watched
+
+	// Immutable unless detached, else owned by the reader, and nil when nothing
+	// is left in it: there may be very many idle connections.
+	held *held
+}
+
+// held is what a connection has that is not detached. Of a detached one, it is
+// early alone.
+type held struct {
+	nc    net.Conn
 	raw   syscall.RawConn // nil: no descriptor to be had
 	early []byte          // read by the HTTP server before the hijack; owned by the reader
-
-	poller *Poller // set when detached
-	fd     int
-	slot   int32 // at the poller; -1: not watched
 }
 
 // HasDescriptor reports whether nc is a connection of the operating system, and
@@ -60,7 +68,7 @@ func (c *Conn) Close() {
 		c.closeFD()
 		return
 	}
-	c.nc.Close()
+	c.held.nc.Close()
 }
 
 // Cut ends the connection both ways, so that whoever reads or writes it finds
@@ -70,30 +78,30 @@ func (c *Conn) Cut() {
 		c.shutdownFD()
 		return
 	}
-	c.nc.Close()
+	c.held.nc.Close()
 }
 
 // New wraps nc. early is what was read from it already; it is returned by the
 // first reads.
 func New(nc net.Conn, early []byte) *Conn {
-	c := &Conn{nc: nc, early: early}
+	h := &held{nc: nc, early: early}
 	switch nc := nc.(type) {
 	case *net.TCPConn:
-		c.raw, _ = nc.SyscallConn()
+		h.raw, _ = nc.SyscallConn()
 	case *net.UnixConn:
-		c.raw, _ = nc.SyscallConn()
+		h.raw, _ = nc.SyscallConn()
 	}
 	if !canTry {
-		c.raw = nil
+		h.raw = nil
 	}
-	return c
+	return &Conn{held: h}
 }
 
 // Reader returns a function that waits for bytes and returns them, with the
 // pooled buffer they are in, to be given back by Release. It is to be called
 // by one goroutine.
 func (c *Conn) Reader() func() ([]byte, *Buffer, error) {
-	if c.raw == nil {
+	if c.held.raw == nil {
 		head := make([]byte, 512)
 		return func() ([]byte, *Buffer, error) { return c.readWrapped(head) }
 	}
@@ -117,7 +125,7 @@ func (c *Conn) Reader() func() ([]byte, *Buffer, error) {
 			return p, eb, nil
 		}
 		b, n, err = nil, 0, nil
-		if werr := c.raw.Read(attempt); werr != nil {
+		if werr := c.held.raw.Read(attempt); werr != nil {
 			Release(b)
 			return nil, nil, werr
 		}
@@ -138,7 +146,7 @@ func (c *Conn) readWrapped(head []byte) ([]byte, *Buffer, error) {
 	if p, b := c.takeEarly(); p != nil {
 		return p, b, nil
 	}
-	n, err := c.nc.Read(head)
+	n, err := c.held.nc.Read(head)
 	if n == 0 {
 		return nil, nil, err
 	}
@@ -146,13 +154,17 @@ func (c *Conn) readWrapped(head []byte) ([]byte, *Buffer, error) {
 }
 
 func (c *Conn) takeEarly() ([]byte, *Buffer) {
-	if len(c.early) == 0 {
+	h := c.held
+	if h == nil || len(h.early) == 0 {
 		return nil, nil
 	}
 	b := buffers.Get().(*Buffer)
-	n := copy(b.mem[:], c.early)
-	if c.early = c.early[n:]; len(c.early) == 0 {
-		c.early = nil
+	n := copy(b.mem[:], h.early)
+	if h.early = h.early[n:]; len(h.early) == 0 {
+		h.early = nil
+		if c.poller != nil {
+			c.held = nil
+		}
 	}
 	return b.mem[:n], b
 }
@@ -202,14 +214,21 @@ func (a *attempt) write(fd uintptr) (int, error) {
 }
 
 // CanTry reports whether TryWrite can write at all.
-func (c *Conn) CanTry() bool { return c.raw != nil || c.poller != nil }
+func (c *Conn) CanTry() bool { return c.poller != nil || c.held.raw != nil }
 
 // TryWrite writes as much of bufs as the kernel takes at once, without
 // waiting, and returns how much that was: fewer bytes than there are and a nil
 // error mean that it is full. It keeps no reference to bufs.
 func (c *Conn) TryWrite(bufs [][]byte) (int, error) {
-	if !c.CanTry() {
+	switch {
+	case !c.CanTry():
 		return 0, nil
+	case c.poller != nil && len(bufs) == 1: // what most writes are
+		n, err := writeFD(uintptr(c.fd), bufs[0])
+		if err == syscall.EAGAIN {
+			err = nil
+		}
+		return max(n, 0), err
 	}
 	a := attempts.Get().(*attempt)
 	a.bufs, a.n, a.err = bufs, 0, nil
@@ -217,7 +236,7 @@ func (c *Conn) TryWrite(bufs [][]byte) (int, error) {
 	if c.poller != nil {
 		a.run(uintptr(c.fd))
 	} else {
-		err = c.raw.Write(a.run)
+		err = c.held.raw.Write(a.run)
 	}
 	n, werr := a.n, a.err
 	a.bufs = nil
@@ -236,17 +255,17 @@ func (c *Conn) TryWrite(bufs [][]byte) (int, error) {
 // SetWriteDeadline bounds a Write that is under way. A detached connection has
 // none, since it never waits.
 func (c *Conn) SetWriteDeadline(t time.Time) {
-	if c.nc != nil {
-		c.nc.SetWriteDeadline(t)
+	if c.poller == nil {
+		c.held.nc.SetWriteDeadline(t)
 	}
 }
 
 // Write writes bufs, waiting until the peer took all of it or timeout has
 // passed, and returns how many bytes it took. It consumes bufs.
 func (c *Conn) Write(bufs *net.Buffers, timeout time.Duration) (int, error) {
-	if err := c.nc.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+	if err := c.held.nc.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
 		return 0, err
 	}
-	n, err := bufs.WriteTo(c.nc)
+	n, err := bufs.WriteTo(c.held.nc)
 	return int(n), err
 }

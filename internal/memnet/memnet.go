@@ -1,6 +1,7 @@
 // Package memnet is a network in memory: a listener whose connections are
-// pairs of net.Pipe. Nothing in it waits on the operating system, so that a
-// whole server and its clients run under the fake clock of testing/synctest.
+// pairs of net.Pipe, or lines that delay, slice, stall, swallow and cut what
+// passes ([Line]). Nothing in it waits on the operating system, so that a whole
+// server and its clients run under the fake clock of testing/synctest.
 package memnet
 
 import (

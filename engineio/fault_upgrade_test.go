@@ -155,12 +155,25 @@ func TestFault_U06_PollsWhileUpgrading(t *testing.T) {
 		if got := <-parked; got != "6" {
 			t.Errorf("parked poll answered %q, want a noop", got)
 		}
-		for range 10 {
+		for range promptNoops {
 			if got := p.get(); got != "6" {
 				t.Errorf("poll answered %q, want a noop", got)
 			}
 		}
 		between(t, "the answers", time.Since(start), 0, 0)
+		// A client that goes on polling, since the answer to its probe does not
+		// come, is not answered as fast as it can ask.
+		for range 10 {
+			if got := p.get(); got != "6" {
+				t.Errorf("poll answered %q, want a noop", got)
+			}
+		}
+		between(t, "ten more", time.Since(start), 10*noopPace, 10*noopPace)
+		p.rec.Send(text("data"))
+		if got := p.get(); got != "4data" {
+			t.Errorf("poll answered %q, want the data", got)
+		}
+		between(t, "the data", time.Since(start), 10*noopPace, 10*noopPace)
 		// A client that did not wait for its last poll is forgiven.
 		p.rec.Send(text("held"))
 		w.text("5")

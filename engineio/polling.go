@@ -61,12 +61,21 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q query) {
 		return
 	}
 	s.momentLocked().poll = p
-	ready := len(s.queue) > 0 || s.draining || s.state == closing
+	ready := len(s.queue) > 0 || s.state == closing
+	var pace <-chan time.Time // nil: no noop is due
+	if s.draining && !ready {
+		if ready = s.noops < promptNoops; ready {
+			s.noops++
+		} else {
+			pace = time.After(noopPace)
+		}
+	}
 	s.mu.Unlock()
 
 	if !ready {
 		select {
 		case <-p.wake:
+		case <-pace:
 		case <-r.Context().Done():
 			s.pollLost()
 			return

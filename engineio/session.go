@@ -64,11 +64,12 @@ type Session struct {
 	b64        bool // revision 3: the client takes no binary payloads
 	delivering bool // a handler call is under way, and will make the Closed call if it is owed
 	owesClosed bool
-	posting    bool // a POST is being read
-	draining   bool // the probe was answered: polls are released at once
-	awaiting   bool // revision 4: a ping was sent and not answered
-	extended   bool // the deadline was extended in this heartbeat cycle
-	corked     bool // what is queued is to be written together, by uncorkLocked
+	posting    bool  // a POST is being read
+	draining   bool  // the probe was answered: polls are released
+	noops      uint8 // polls that were released at once since then
+	awaiting   bool  // revision 4: a ping was sent and not answered
+	extended   bool  // the deadline was extended in this heartbeat cycle
+	corked     bool  // what is queued is to be written together, by uncorkLocked
 
 	queue    []*Message // accepted, not yet handed to a transport's write
 	pending  int        // accepted, not yet written: packets

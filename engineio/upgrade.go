@@ -1,6 +1,10 @@
 package engineio
 
-import "github.com/siogo/sio/engineio/eioparser"
+import (
+	"time"
+
+	"github.com/siogo/sio/engineio/eioparser"
+)
 
 // The upgrade replaces polling by WebSocket while the session goes on:
 //
@@ -10,8 +14,10 @@ import "github.com/siogo/sio/engineio/eioparser"
 //
 // probing: a WebSocket is there (s.probe) and has not sent its probe. draining:
 // the probe was answered; the client finishes its polls before it switches, so
-// each is answered at once, with what is queued or a noop. switched: the client
-// sent "upgrade" over the WebSocket, which is now the transport.
+// each is answered at once, with what is queued or a noop. That is one poll, or
+// two that crossed the answer; a client which goes on has not got it, and is
+// answered no faster than once in noopPace. switched: the client sent "upgrade"
+// over the WebSocket, which is now the transport.
 //
 // Nothing is lost or reordered, whenever it is cut: there is one queue, which
 // a poll empties before the switch and the WebSocket after it, and the client
@@ -20,6 +26,11 @@ import "github.com/siogo/sio/engineio/eioparser"
 var (
 	probeData    = "probe"
 	probedPacket = newRaw(newPacket(eioparser.Pong, probeData).frame(eioparser.V4))
+)
+
+const (
+	promptNoops = 4 // polls that are answered at once while an upgrade is under way
+	noopPace    = 100 * time.Millisecond
 )
 
 // startProbe takes c as the WebSocket that may replace polling. It reports
@@ -46,7 +57,7 @@ func (s *Session) probed(c *wsConn, p eioparser.Packet) bool {
 		s.mu.Unlock()
 		return false
 	case p.Type == eioparser.Ping && string(p.Data) == probeData:
-		s.draining = true
+		s.draining, s.noops = true, 0
 		if s.poll != nil {
 			s.poll.release()
 		}

@@ -4,6 +4,7 @@
 # The steps are in scripts/test; `make fuzz FUZZTIME=1m` runs one of them with another setting.
 
 .PHONY: help run test test-fast lint bench bench-scale bench-tail bench-churn fuzz interop cluster browser build-browser deps clean
+.PHONY: simulate
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -46,6 +47,9 @@ browser: ## the tests of the browser client: types, units, and in Chromium
 
 build-browser: ## make browser/dist from the sources; commit it with them
 	cd browser && go run ./build
+
+simulate: ## whole systems in virtual time, by seeds, for SIMULATE (1m, or 10000 seeds)
+	scripts/goals simulate
 
 deps: ## install what the tests need: npm packages, Chromium, nginx, HAProxy, Redis, linters
 	scripts/test deps

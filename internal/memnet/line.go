@@ -96,13 +96,27 @@ func (l *Line) Cut(reset bool) {
 	l.down.cut(reset)
 }
 
-func (l *Line) cut() { l.Cut(l.faults.Reset) }
+func (l *Line) cut() {
+	l.mu.Lock()
+	reset := l.faults.Reset
+	l.mu.Unlock()
+	l.Cut(reset)
+}
 
 // Swallow makes the line a black hole: see Faults.HoleAfter.
 func (l *Line) Swallow() {
 	l.stopTimers()
 	l.up.swallow()
 	l.down.swallow()
+}
+
+// Heal ends the faults that lie ahead: what is written from now on arrives at
+// once. What was cut or swallowed stays so.
+func (l *Line) Heal() {
+	l.stopTimers()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.faults = Faults{}
 }
 
 func (l *Line) stopTimers() {

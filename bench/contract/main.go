@@ -37,7 +37,7 @@ func main() {
 	flag.Parse()
 	var joins longest
 	http.Handle("/socket.io/", newServer(&joins))
-	http.Handle("/stats", statsHandler(&joins))
+	http.Handle("/stats", &counters{joins: &joins})
 	log.Fatal(http.ListenAndServe(net.JoinHostPort("127.0.0.1", *port), nil))
 }
 

@@ -5,26 +5,29 @@ import (
 	"math"
 	"net/http"
 	"runtime/metrics"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// stats is what the server says of itself, as JSON, under /stats. Counters run
-// since the process began.
+// stats is what the server says of itself, as JSON, under /stats. Durations and
+// pauses are those since somebody asked last.
 type stats struct {
 	Goroutines  uint64  `json:"goroutines"`
 	HeapLive    uint64  `json:"heap_live_bytes"`   // as of the last collection
-	AllocBytes  uint64  `json:"alloc_bytes"`       // allocated in all
-	Allocs      uint64  `json:"allocs"`            // objects allocated in all
-	GCCycles    uint64  `json:"gc_cycles"`         //
+	AllocBytes  uint64  `json:"alloc_bytes"`       // since the process began
+	Allocs      uint64  `json:"allocs"`            // objects, since the process began
+	GCCycles    uint64  `json:"gc_cycles"`         // since the process began
 	GCPauses    uint64  `json:"gc_pauses"`         // times that everything stood still for the collector
 	GCPauseP99  float64 `json:"gc_pause_p99_us"`   // of these
-	GCPauseMax  float64 `json:"gc_pause_max_us"`   // upper end of the histogram's last bucket in use
-	SchedP99    float64 `json:"sched_wait_p99_us"` // runnable goroutines waiting for a processor
-	JoinLongest float64 `json:"join_longest_us"`   // Socket.Join, since the last time that somebody asked
+	GCPauseMax  float64 `json:"gc_pause_max_us"`   // of these, rounded up to the end of a bucket
+	SchedP99    float64 `json:"sched_wait_p99_us"` // goroutines that could run and waited for a processor
+	JoinLongest float64 `json:"join_longest_us"`   // one call of Socket.Join
 }
 
-var counters = []string{
+// The names of package runtime/metrics, in the order in which read uses them.
+var metricNames = []string{
 	"/sched/goroutines:goroutines",
 	"/gc/heap/live:bytes",
 	"/gc/heap/allocs:bytes",
@@ -34,9 +37,23 @@ var counters = []string{
 	"/sched/latencies:seconds",
 }
 
-func readStats(joins *longest) stats {
-	samples := make([]metrics.Sample, len(counters))
-	for i, name := range counters {
+// counters serves the stats. Any goroutine may use it.
+type counters struct {
+	joins *longest
+
+	mu            sync.Mutex
+	pauses, waits []uint64 // of the histograms, when somebody asked last
+}
+
+func (c *counters) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	s := c.read()
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(s)
+}
+
+func (c *counters) read() stats {
+	samples := make([]metrics.Sample, len(metricNames))
+	for i, name := range metricNames {
 		samples[i].Name = name
 	}
 	metrics.Read(samples)
@@ -46,22 +63,27 @@ func readStats(joins *longest) stats {
 		AllocBytes:  samples[2].Value.Uint64(),
 		Allocs:      samples[3].Value.Uint64(),
 		GCCycles:    samples[4].Value.Uint64(),
-		JoinLongest: float64(joins.take()) / float64(time.Microsecond),
+		JoinLongest: float64(c.joins.take()) / float64(time.Microsecond),
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	pauses, waits := samples[5].Value.Float64Histogram(), samples[6].Value.Float64Histogram()
-	for _, c := range pauses.Counts {
-		s.GCPauses += c
+	c.pauses, c.waits = subtract(pauses, c.pauses), subtract(waits, c.waits)
+	for _, n := range pauses.Counts {
+		s.GCPauses += n
 	}
 	s.GCPauseP99, s.GCPauseMax = quantile(pauses, .99), quantile(pauses, 1)
 	s.SchedP99 = quantile(waits, .99)
 	return s
 }
 
-func statsHandler(joins *longest) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(readStats(joins))
+// subtract takes earlier counts from the histogram, and returns what they are now.
+func subtract(h *metrics.Float64Histogram, earlier []uint64) (now []uint64) {
+	now = slices.Clone(h.Counts)
+	for i, n := range earlier {
+		h.Counts[i] -= n
 	}
+	return now
 }
 
 // quantile returns the upper end of the bucket in which a share q of a

@@ -10,6 +10,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	// So that a cached result is none when the server has changed.
+	_ "github.com/siogo/sio/socketio"
 )
 
 // TestShort runs everything that this program can do, with small counts. The

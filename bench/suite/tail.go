@@ -87,7 +87,7 @@ func tailOfBroadcasts(ctx context.Context, s *suite) error {
 		{"echo, half", "p50_us"}, {"echo, 99 %", "p99_us"}, {"echo, 99.9 %", "p999_us"},
 		{"join, half", "join_p50_us"}, {"join, 99 %", "join_p99_us"}, {"longest call of Socket.Join", "join_longest_us"},
 		{"all deliveries of a broadcast, half", "fan_last_receiver_p50_us"},
-		{"the collector's pauses, 99 %", "gc_pause_p99_us"}, {"the collector's longest pause", "gc_pause_max_us"},
+		{"the collector's pauses, number", "gc_pauses"}, {"the longest of them", "gc_pause_max_us"},
 		{"collections a second", "gc_per_s"}, {"allocated, KiB a second", "alloc_kib_per_s"},
 		{"allocated, bytes a delivery", "alloc_bytes_per_delivery"},
 	} {
@@ -159,7 +159,7 @@ func (s *suite) probeDuring(ctx context.Context, probed, broadcasting *process) 
 		return nil, err
 	}
 	f["fan_last_receiver_p50_us"] = sent["last_receiver_p50_us"]
-	for _, key := range []string{"join_longest_us", "gc_pause_p99_us", "gc_pause_max_us"} {
+	for _, key := range []string{"join_longest_us", "gc_pauses", "gc_pause_max_us"} {
 		f[key] = after[key]
 	}
 	if probed == broadcasting {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/siogo/sio/engineio"
 	"github.com/siogo/sio/internal/faultproxy"
+	"github.com/siogo/sio/internal/goal"
 )
 
 // A cut is when the connection of a WebSocket ends: after so many bytes out of
@@ -351,8 +352,8 @@ func (p *chaosPeer) Closed(err *engineio.CloseError) { p.closed <- err }
 // chaos plays sessions, ever 50 at a time, in which both sides send total
 // messages over connections that are delayed and sliced, while the WebSocket is
 // cut as next says. It returns how many upgraded, went on over polling, and
-// ended because of a cut after the switch. Everything else is an error.
-func chaos(t *testing.T, sessions, total int, next func(rng *rand.Rand) cut) (upgrades, stayed, ended int) {
+// ended because of a cut after the switch. All others are bad, and errors.
+func chaos(t *testing.T, sessions, total int, next func(rng *rand.Rand) cut) (upgrades, stayed, ended, bad int) {
 	const seed = 20261121
 	var peers sync.Map // of *chaosPeer by session id
 	r := newServer(t, engineio.Options{
@@ -469,20 +470,23 @@ func chaos(t *testing.T, sessions, total int, next func(rng *rand.Rand) cut) (up
 				}
 				if err := play(rand.New(rand.NewPCG(seed, uint64(n)))); err != nil {
 					t.Errorf("session %d: %v", n, err)
+					mu.Lock()
+					bad++
+					mu.Unlock()
 				}
 			}
 		})
 	}
 	wg.Wait()
-	return upgrades, stayed, ended
+	return upgrades, stayed, ended, bad
 }
 
 // G5: sessions whose WebSocket is cut at a random instant go on over polling,
 // or end and say so when the switch was made; none is stuck, no message of a
 // session that goes on is lost, repeated or out of order.
 func TestFault_U02_AbortedUpgrades(t *testing.T) {
-	sessions := 1000 / scale
-	upgrades, stayed, ended := chaos(t, sessions, 100, func(rng *rand.Rand) cut {
+	sessions, messages := 1000/scale, 100
+	upgrades, stayed, ended, bad := chaos(t, sessions, messages, func(rng *rand.Rand) cut {
 		c := whole
 		c.reset = rng.IntN(2) == 0
 		switch rng.IntN(3) {
@@ -497,12 +501,25 @@ func TestFault_U02_AbortedUpgrades(t *testing.T) {
 	if stayed == 0 {
 		t.Error("no upgrade was aborted")
 	}
+	n := goal.Count
+	goal.Report(t, goal.Figure{
+		Goal: "G5",
+		What: fmt.Sprintf("aborted upgrades: stuck, or messages lost, repeated or out of order, in %s sessions cut at 0 to 80 ms (%s messages each way; %s went on over polling, %s ended after the switch)",
+			n(sessions), n(sessions*messages), n(stayed), n(ended)),
+		Figure: n(bad), Wanted: "0", Met: bad == 0,
+	})
 }
 
 // G4: numbered messages both ways across forced upgrades.
 func TestFault_U01_UpgradesUnderLoad(t *testing.T) {
-	sessions := 400 / scale
-	upgrades, stayed, ended := chaos(t, sessions, 500, func(*rand.Rand) cut { return whole })
+	sessions, messages := goal.Size(400/scale, 2000), 500
+	upgrades, stayed, ended, bad := chaos(t, sessions, messages, func(*rand.Rand) cut { return whole })
+	n := goal.Count
+	goal.Report(t, goal.Figure{
+		Goal:   "G4",
+		What:   fmt.Sprintf("sessions with messages lost, repeated or out of order, of %s upgrades and %s messages each way", n(upgrades), n(sessions*messages)),
+		Figure: n(bad), Wanted: "0", Met: bad == 0,
+	})
 	if upgrades != sessions {
 		t.Errorf("%d of %d sessions upgraded, %d stayed and %d ended", upgrades, sessions, stayed, ended)
 	}

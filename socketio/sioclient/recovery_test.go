@@ -4,6 +4,7 @@ package sioclient
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/siogo/sio/engineio"
 	"github.com/siogo/sio/engineio/eioclient"
+	"github.com/siogo/sio/internal/goal"
 	"github.com/siogo/sio/socketio"
 	"github.com/siogo/sio/socketio/event"
 )
@@ -283,16 +285,31 @@ func TestPlausibleOffset(t *testing.T) {
 	}
 }
 
-// G6: clients whose connections are cut at random get every event once and in
-// order, and are recovered each time.
+// G6, G7: clients whose connections are cut at random, or swallowed so that the
+// server still takes them for alive, get every event once and in order, and are
+// recovered each time.
 func TestRecoveryUnderFire(t *testing.T) {
+	t.Run("cut", func(t *testing.T) {
+		recoveryUnderFire(t, "G6", func(c *tracked) { c.Close() }, 2*time.Second)
+	})
+	t.Run("half open", func(t *testing.T) {
+		// The client notices by its heartbeat.
+		recoveryUnderFire(t, "G7", (*tracked).swallow, 8*time.Second)
+	})
+}
+
+// recoveryUnderFire breaks connections, and waits as long as a client needs to
+// come back.
+func recoveryUnderFire(t *testing.T, name string, lose func(*tracked), patience time.Duration) {
 	synctest.Test(t, func(t *testing.T) {
 		clients, rounds := 20, 50
 		if scale == 1 {
 			clients, rounds = 50, 200
 		}
 		const each = 50
-		io := newServer(recovering())
+		server := recovering()
+		server.PingInterval, server.PingTimeout = 2*time.Second, 2*time.Second
+		io := newServer(server)
 		r := newRig(t, io)
 		listeners := make([]listener, clients)
 		var sockets []*Socket
@@ -321,13 +338,13 @@ func TestRecoveryUnderFire(t *testing.T) {
 				if rng.IntN(each) == 0 {
 					for _, c := range r.all() {
 						if rng.IntN(4) == 0 {
-							c.Close()
+							lose(c)
 						}
 					}
 				}
 				time.Sleep(time.Duration(rng.IntN(20)) * time.Millisecond)
 			}
-			time.Sleep(2 * time.Second)
+			time.Sleep(patience)
 			for i, c := range sockets {
 				if c.seen() != before[i] {
 					lost++
@@ -338,14 +355,21 @@ func TestRecoveryUnderFire(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Minute)
+		wrong := 0 // clients that did not get every event once and in order
 		for i := range listeners {
 			if got := listeners[i].numbers(); len(got) != n || !slices.IsSorted(got) {
 				t.Errorf("client %d got %d of %d", i, len(got), n)
+				wrong++
 			}
 		}
-		if recovered != lost || lost == 0 {
-			t.Errorf("%d of %d were recovered", recovered, lost)
-		}
-		t.Logf("%d deliveries, %d losses, %d recovered", n*clients, lost, recovered)
+		c := goal.Count
+		goal.Report(t, goal.Figure{
+			Goal: name, What: fmt.Sprintf("clients of %d with events lost, repeated or out of order, in %s deliveries over %s losses of connections", clients, c(n*clients), c(lost)),
+			Figure: c(wrong), Wanted: "0", Met: wrong == 0,
+		})
+		goal.Report(t, goal.Figure{
+			Goal: name, What: "losses of connections that were recovered",
+			Figure: fmt.Sprintf("%s of %s", c(recovered), c(lost)), Wanted: "all", Met: recovered == lost && lost > 0,
+		})
 	})
 }

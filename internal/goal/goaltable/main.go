@@ -69,13 +69,13 @@ func run(in io.Reader, out io.Writer) (ok bool) {
 	}
 	fmt.Fprintln(out)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "goal\tmeasured\tfigure\twanted\tverdict")
+	fmt.Fprintln(table, "goal\tverdict\tfigure\twanted\tmeasured")
 	for _, f := range figures {
 		verdict := "met"
 		if !f.Met {
 			verdict, failed = "MISSED", true
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", f.Goal, f.What, f.Figure, f.Wanted, verdict)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", f.Goal, verdict, f.Figure, f.Wanted, f.What)
 	}
 	table.Flush()
 	return !failed && len(figures) > 0

@@ -13,7 +13,7 @@ func TestTable(t *testing.T) {
 		ok       bool
 		shows    string
 	}{
-		{"met", met + `{"Action":"pass","Package":"p"}`, true, "G4    lost      0 of 10  0       met"},
+		{"met", met + `{"Action":"pass","Package":"p"}`, true, "G4    met      0 of 10  0       lost"},
 		{"missed", strings.Replace(met, "| met", "| MISSED", 1), false, "MISSED"},
 		{"failed", met + `{"Action":"output","Package":"p","Test":"T","Output":"why\n"}` + "\n" + `{"Action":"fail","Package":"p","Test":"T"}`, false, "why\n"},
 		{"does not build", "p: syntax error\n" + `{"Action":"fail","Package":"p"}`, false, "syntax error"},

@@ -2,7 +2,8 @@
 //
 // A reference Socket.IO server of one generation, for clients in Go: "socket.io-2", "socket.io-3" or "socket.io".
 // Prints {"URL"}. Lines on standard input: "restart" closes everything and starts anew on the same port, "cut" breaks
-// all TCP connections, "emit <n>" emits the numbers 0 to n-1 to the room "news", one at a time; each is answered by {}.
+// all TCP connections once every session has one, "emit <n>" emits the numbers 0 to n-1 to the room "news", one at a
+// time; each is answered by {}.
 
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
@@ -80,7 +81,12 @@ function start(port, listening) {
   http.listen(port, "127.0.0.1", () => listening(http.address().port));
   return {
     io,
-    cut: () => connections.forEach((c) => c.destroy()),
+    async cut() {
+      // The end of a session between two polls would not be noticed, and what was not noticed the reference cannot recover.
+      const between = (session) => !session.transport.writable;
+      while (Object.values(io.engine.clients).some(between)) await new Promise((resolve) => setTimeout(resolve, 1));
+      connections.forEach((c) => c.destroy());
+    },
     stop: () => new Promise((resolve) => {
       io.close();
       connections.forEach((c) => c.destroy());
@@ -99,7 +105,7 @@ for await (const line of createInterface({ input: process.stdin })) {
       await new Promise((resolve) => (server = start(port, resolve)));
       break;
     case "cut":
-      server.cut();
+      await server.cut();
       break;
     case "emit":
       for (let i = 0; i < n; i++) {

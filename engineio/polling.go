@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,7 +16,8 @@ import (
 	"github.com/siogo/sio/engineio/eioparser"
 )
 
-// A poll is a GET request that waits for packets.
+// A poll is a GET request that waits for packets. It is not pooled: its channel
+// belongs to the bubble of a test in virtual time.
 type poll struct {
 	wake chan struct{} // holds one token when there is a reason to answer
 	end  *Message      // what to answer when the session is closed; guarded by the session's mu
@@ -155,10 +157,22 @@ func (b *body) release() {
 
 // readFrom reads r to its end, or limit+1 bytes of it.
 func (b *body) readFrom(r io.Reader, limit int64) error {
-	buf := bytes.NewBuffer(b.b[:0])
-	_, err := buf.ReadFrom(io.LimitReader(r, limit+1))
-	b.b = buf.Bytes()
-	return err
+	b.b = slices.Grow(b.b[:0], bytes.MinRead)
+	for int64(len(b.b)) <= limit {
+		if len(b.b) == cap(b.b) {
+			b.b = slices.Grow(b.b, bytes.MinRead)
+		}
+		room := b.b[len(b.b):cap(b.b)]
+		n, err := r.Read(room[:min(int64(len(room)), limit+1-int64(len(b.b)))])
+		b.b = b.b[:len(b.b)+n]
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+	return nil
 }
 
 // writePayload writes packets as the body of a poll's answer.
@@ -190,13 +204,26 @@ func (s *Session) writePayload(w http.ResponseWriter, r *http.Request, q query, 
 			h.Set("Content-Encoding", encoding)
 		}
 	}
-	h.Set("Content-Type", contentType)
-	h.Set("Content-Length", strconv.Itoa(len(b)))
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Accel-Buffering", "no")
+	setHeaders(h,
+		header{"Content-Type", contentType},
+		header{"Content-Length", strconv.Itoa(len(b))},
+		header{"Cache-Control", "no-store"},
+		header{"X-Accel-Buffering", "no"})
 	oldBrowser(h, r)
 	s.hookHeaders(h, r)
 	return s.writeBody(w, b)
+}
+
+// A header is one line of an answer; its name is in canonical form.
+type header struct{ name, value string }
+
+// setHeaders sets lines with one allocation for all of them.
+func setHeaders(h http.Header, lines ...header) {
+	values := make([]string, len(lines))
+	for i, l := range lines {
+		values[i] = l.value
+		h[l.name] = values[i : i+1 : i+1]
+	}
 }
 
 // writeStep is how much of a body has to be taken within WriteTimeout.
@@ -272,9 +299,10 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request, q query) {
 	switch status {
 	case http.StatusOK:
 		h := w.Header()
-		h.Set("Content-Type", "text/html") // "text/html" keeps old browsers from offering a download
-		h.Set("Content-Length", "2")
-		h.Set("Cache-Control", "no-store")
+		setHeaders(h,
+			header{"Content-Type", "text/html"}, // keeps old browsers from offering a download
+			header{"Content-Length", "2"},
+			header{"Cache-Control", "no-store"})
 		oldBrowser(h, r)
 		s.hookHeaders(h, r)
 		io.WriteString(w, "ok")

@@ -4,7 +4,7 @@
 # The steps are in scripts/test; `make fuzz FUZZTIME=1m` runs one of them with another setting.
 
 .PHONY: help run test test-fast lint bench bench-scale bench-tail bench-churn fuzz interop cluster browser build-browser deps clean
-.PHONY: simulate chaos
+.PHONY: simulate soak chaos
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -50,6 +50,9 @@ build-browser: ## make browser/dist from the sources; commit it with them
 
 simulate: ## whole systems in virtual time, by seeds, for SIMULATE (1m, or 10000 seeds)
 	scripts/goals simulate
+
+soak: ## 10,000 connections, and 100 that come and go in a second, for SOAK (1m)
+	scripts/goals soak
 
 chaos: ## upgrades, recovery, liveness and Redis under faults, at full size; CHAOS (1m) for each Redis adapter
 	scripts/goals chaos

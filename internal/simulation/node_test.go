@@ -320,6 +320,9 @@ func (p *publisher) install() {
 	})
 	p.io.OnConnect(func(_ context.Context, s *socketio.Socket) error {
 		h.connected(p, s)
+		if !s.Recovered() { // a socket of generation 2.x may have the id of the one before
+			p.locked(func() { delete(p.numbers, "socket "+s.ID()) })
+		}
 		p.mu.Lock()
 		p.sockets = append(p.sockets, s)
 		p.mu.Unlock()

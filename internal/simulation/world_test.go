@@ -273,22 +273,32 @@ func (w *world) settle() {
 	// node that was going.
 	deadline := time.Now().Add(w.plan.interval + w.plan.timeout + 2*time.Minute)
 	time.Sleep(w.plan.interval + w.plan.timeout + 15*time.Second)
-	for _, c := range w.clients {
-		for _, p := range c.players {
-			for !p.socket.Connected() && time.Now().Before(deadline) {
-				if !p.socket.Active() { // it was told to go, at the last moment
-					p.comeBack()
-				}
-				time.Sleep(100 * time.Millisecond)
-			}
-			if !p.socket.Connected() {
-				w.fail("%s is not back after the faults have ended: %v", p.name, p.socket.State())
-			}
-		}
-	}
+	w.awaitAll(deadline)
 	synctest.Wait()
 	w.fences()
 	w.agree()
+}
+
+// awaitAll waits until all players have been connected for some seconds: what
+// they have kept meanwhile may ask the server to disconnect them again.
+func (w *world) awaitAll(deadline time.Time) {
+	for still := 0; still < 50; still++ {
+		for _, c := range w.clients {
+			for _, p := range c.players {
+				if p.socket.Connected() {
+					continue
+				}
+				if still = 0; time.Now().After(deadline) {
+					w.fail("%s is not back after the faults have ended: %v", p.name, p.socket.State())
+					return
+				}
+				if !p.socket.Active() {
+					p.comeBack()
+				}
+			}
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 }
 
 // fences sends a last event through everything, in both directions.

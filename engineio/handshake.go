@@ -18,7 +18,7 @@ import (
 // immutable. The request itself is not kept: its texts are stored in one string,
 // since a server keeps one of these per client.
 type Handshake struct {
-	text   string    // path, query, host, remote address, headers as "Name:value\n" lines
+	text   string    // path, query, host, remote address, headers as of packHeader
 	ends   [4]uint32 // of each but the last
 	client [16]byte  // the client's address, as in netip.Addr.As16
 	known  bool      // client is one
@@ -37,14 +37,15 @@ func (srv *Server) newHandshake(r *http.Request, client netip.Addr) *Handshake {
 	if h.known {
 		h.client = client.As16() // it has no zone
 	}
-	var b strings.Builder
-	b.Grow(handshakeSize(r) + len(r.RemoteAddr))
+	buf := bodies.Get().(*body)
+	defer buf.release()
+	b := buf.b[:0]
 	for i, s := range [...]string{r.URL.Path, r.URL.RawQuery, r.Host, r.RemoteAddr} {
-		b.WriteString(s)
-		h.ends[i] = uint32(b.Len())
+		b = append(b, s...)
+		h.ends[i] = uint32(len(b))
 	}
-	writeHeader(&b, r.Header)
-	h.text = b.String()
+	b = packHeader(b, r.Header)
+	h.text, buf.b = string(b), b
 	return h
 }
 
@@ -114,23 +115,68 @@ func headerSize(h http.Header) int {
 	return n
 }
 
-// writeHeader writes headers as lines. Names and values cannot contain line
+// usual are headers that clients send, and some with the value that they have.
+// They are kept as one byte, the index, which is a control character other than
+// the line break. The order is of this process alone.
+var usual = [...]header{
+	{"", ""}, // marks a name that begins with a control character itself
+	{"Accept", ""}, {"Accept-Encoding", ""}, {"Accept-Language", ""}, {"Authorization", ""}, {"Cache-Control", ""},
+	{"Connection", ""}, {"Content-Type", ""}, {"Cookie", ""}, {"Origin", ""},
+	{"\n", ""}, // no index: it ends lines
+	{"Referer", ""}, {"Sec-Websocket-Extensions", ""}, {"Sec-Websocket-Key", ""}, {"Upgrade", ""}, {"User-Agent", ""},
+	{"X-Forwarded-For", ""}, {"X-Forwarded-Host", ""}, {"X-Forwarded-Proto", ""}, {"X-Real-Ip", ""},
+	{"Sec-Fetch-Dest", ""}, {"Sec-Fetch-Mode", ""}, {"Sec-Fetch-Site", ""},
+	{"Accept", "*/*"}, {"Cache-Control", "no-cache"}, {"Pragma", "no-cache"}, {"Connection", "Upgrade"}, {"Connection", "keep-alive"},
+	{"Upgrade", "websocket"}, {"Sec-Websocket-Version", "13"},
+	{"Sec-Websocket-Extensions", "permessage-deflate; client_max_window_bits"}, {"Accept-Encoding", "gzip, deflate, br, zstd"},
+}
+
+var usualIndex = func() map[header]byte {
+	index := make(map[header]byte)
+	for i, h := range usual {
+		index[h] = byte(i)
+	}
+	return index
+}()
+
+// packHeader appends headers as lines. Names and values cannot contain line
 // breaks: net/http refuses such requests.
-func writeHeader(b *strings.Builder, h http.Header) {
+func packHeader(b []byte, h http.Header) []byte {
 	for name, values := range h {
 		for _, v := range values {
-			b.WriteString(name)
-			b.WriteByte(':')
-			b.WriteString(v)
-			b.WriteByte('\n')
+			if i := usualIndex[header{name, v}]; i != 0 && v != "" {
+				b = append(b, i, '\n')
+				continue
+			}
+			if i := usualIndex[header{name: name}]; i != 0 && name != "\n" {
+				b = append(b, i)
+			} else {
+				if name == "" || name[0] < ' ' {
+					b = append(b, 0)
+				}
+				b = append(append(b, name...), ':')
+			}
+			b = append(append(b, v...), '\n')
 		}
 	}
+	return b
 }
 
 func unpackHeader(s string) http.Header {
 	h := make(http.Header)
 	for line := range strings.Lines(s) {
-		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
+		line = strings.TrimSuffix(line, "\n")
+		var name, value string
+		switch i := line[0]; { // a line has a name, or a mark
+		case i == 0:
+			name, value, _ = strings.Cut(line[1:], ":")
+		case i >= ' ':
+			name, value, _ = strings.Cut(line, ":")
+		case usual[i].value != "":
+			name, value = usual[i].name, usual[i].value
+		default:
+			name, value = usual[i].name, line[1:]
+		}
 		h[name] = append(h[name], value)
 	}
 	return h

@@ -25,7 +25,8 @@ type Event struct {
 	id      uint64
 	args    event.Args
 	replied atomic.Bool
-	ordered atomic.Bool // the handler that runs keeps its turn while it awaits
+	ordered atomic.Bool  // the handler that runs keeps its turn while it awaits
+	sending atomic.Int64 // nanoseconds spent on replying
 
 	convention event.Convention // how a failure is told
 	ctx        eventContext
@@ -98,7 +99,13 @@ func (e *Event) Reply(args ...any) error {
 		e.replied.Store(false) // the error can still be told
 		return err
 	}
-	return s.send(p, delivery{})
+	if e.first == nil || e.first.brief() {
+		return s.send(p, delivery{})
+	}
+	begin := clock()
+	err = s.send(p, delivery{})
+	e.sending.Add(int64(clock() - begin))
+	return err
 }
 
 // Run runs the task; it is called by the mailbox only.
@@ -123,7 +130,7 @@ func (e *Event) run() {
 		}
 		begin := clock()
 		e.serve(ctx)
-		e.first.took(clock() - begin)
+		e.first.took(clock() - begin - time.Duration(e.sending.Load()))
 	}
 }
 

@@ -8,7 +8,9 @@ import (
 // A pace is how long the events of one handler take on average, other handlers
 // and middleware of the event included: a moving average of the last hundred or
 // so, in nanoseconds, counted from unknownPace. What counts is the time that
-// passes, since a handler that waits would hold up whoever reads for others.
+// passes, since a handler that waits would hold up whoever reads for others. The
+// reply does not count: of brief handlers it is written afterwards, and in a
+// write the client may be given the processor.
 //
 // Updates of several goroutines at once may be lost, which does no harm.
 type pace struct{ mean atomic.Int64 }

@@ -241,7 +241,9 @@ func (c *wsConn) ready(r rawconn.Readiness, b batcher) (again bool, task handoff
 		again = c.more || result == readMore || result == readPaused
 	}
 	c.reading = false
-	s.corked = task != nil
+	if task != nil {
+		s.corked = true // or as it is: a task may be under way while somebody else reads
+	}
 	s.mu.Unlock()
 	return again, task
 }

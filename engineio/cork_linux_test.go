@@ -1,0 +1,119 @@
+package engineio
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/siogo/sio/internal/handoff"
+	"github.com/siogo/sio/internal/rawconn"
+)
+
+// A batching is a Handler whose work is done by the poller, after the messages
+// of one read.
+type batching struct {
+	*Session
+	work   func(s *Session, message string)
+	got    []string
+	closed chan struct{}
+}
+
+func (b *batching) Message(data []byte, _ bool) { b.got = append(b.got, string(data)) }
+func (b *batching) Closed(*CloseError)          { close(b.closed) }
+func (b *batching) BeginBatch()                 {}
+
+func (b *batching) EndBatch() handoff.Task {
+	if len(b.got) == 0 {
+		return nil
+	}
+	return b
+}
+
+func (b *batching) Run(*handoff.Role) {
+	got := b.got
+	b.got = nil
+	for _, m := range got {
+		b.work(b.Session, m)
+	}
+}
+
+// What is sent during the work waits for its end, unless it is much, or somebody
+// waits for it. In the end it is written, whatever has happened meanwhile.
+func TestCork(t *testing.T) {
+	say := func(s *Session, text string) {
+		if err := s.Send(NewMessage([]byte(text), false)); err != nil {
+			t.Error(err)
+		}
+	}
+	waiting := func(s *Session) int { n, _ := s.Buffered(); return n }
+	for name, work := range map[string]func(s *Session, message string){
+		"little": func(s *Session, m string) {
+			say(s, m)
+			if n := waiting(s); n != 1 {
+				t.Errorf("%d packets wait, want 1", n)
+			}
+		},
+		"much": func(s *Session, m string) {
+			for range 10 * batch {
+				s.SendVolatile(NewMessage([]byte("filling"), false))
+				if n := waiting(s); n >= batch {
+					t.Errorf("%d packets wait", n)
+				}
+			}
+			say(s, m)
+		},
+		"large": func(s *Session, m string) {
+			say(s, string(make([]byte, corkLimit)))
+			if n := waiting(s); n != 0 {
+				t.Errorf("%d packets wait, want none", n)
+			}
+			say(s, m)
+		},
+		"flush": func(s *Session, m string) {
+			say(s, m)
+			if err := s.Flush(t.Context()); err != nil || waiting(s) != 0 {
+				t.Errorf("%d packets wait after Flush: %v", waiting(s), err)
+			}
+		},
+		"wait": func(s *Session, m string) {
+			say(s, m)
+			if err := s.Wait(t.Context()); err != nil || waiting(s) != 0 {
+				t.Errorf("%d packets wait after Wait: %v", waiting(s), err)
+			}
+		},
+		"read meanwhile": func(s *Session, m string) {
+			say(s, m)
+			s.ws.ready(rawconn.Readable, nil) // as by Resume
+		},
+		"pause and resume": func(s *Session, m string) {
+			s.Pause()
+			say(s, m)
+			s.Resume()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sessions := make(chan *batching, 1)
+			r := newRig(t, Options{Open: func(s *Session) Handler {
+				b := &batching{Session: s, work: work, closed: make(chan struct{})}
+				sessions <- b
+				return b
+			}})
+			w := r.upgrade("transport=websocket&EIO=4")
+			b := <-sessions
+			if !b.ws.conn.Polled() {
+				return // there is no poller to do the work
+			}
+			for i := range 5 {
+				m := fmt.Sprint("message ", i)
+				w.text("4" + m)
+				for got := ""; got != "4"+m; {
+					if got = w.read(); strings.HasPrefix(got, "close:") {
+						t.Fatalf("expected %s, got %s", m, got)
+					}
+				}
+			}
+			w.nc.Close()
+			<-b.closed
+		})
+	}
+}

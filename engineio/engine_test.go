@@ -441,7 +441,7 @@ func TestShutdownIsOrderly(t *testing.T) {
 	}
 }
 
-func TestShutdownEndsWithItsContext(t *testing.T) {
+func TestFault_X07_ShutdownEndsWithItsContext(t *testing.T) {
 	r := newRig(t, Options{})
 	p := r.polling("4") // never polls again
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)

@@ -336,7 +336,7 @@ func TestShutdown(t *testing.T) {
 }
 
 // Shutdown ends when its context does, from a handler too.
-func TestShutdownFromAHandler(t *testing.T) {
+func TestFault_X07_ShutdownFromAHandler(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, io *socketio.Server, n *siotest.Network) {
 		var err error
 		io.On("stop", func(context.Context, *socketio.Event) error {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/siogo/sio/engineio"
+	"github.com/siogo/sio/internal/goal"
 )
 
 // silent opens sessions and says nothing more, but to POSTs.
@@ -116,6 +117,7 @@ func TestRevision3Pings(t *testing.T) {
 // A day of heartbeats, with our server, over everything.
 func TestSessionsLast(t *testing.T) {
 	everyWay(t, func(t *testing.T, o Options, upgrades bool) {
+		begin := time.Now() // real time
 		synctest.Test(t, func(t *testing.T) {
 			r := newMemRig(t, engineio.Options{})
 			c := r.dial(o)
@@ -128,6 +130,12 @@ func TestSessionsLast(t *testing.T) {
 			}
 			c.await(t, 1)
 		})
+		if took := time.Since(begin); goal.Full() { // what a busy machine must not fail
+			goal.Report(t, goal.Figure{
+				Goal: "G18", What: "24 hours of heartbeats take: " + t.Name(),
+				Figure: took.Round(time.Millisecond).String(), Wanted: "less than 1s", Met: took < time.Second,
+			})
+		}
 	})
 }
 

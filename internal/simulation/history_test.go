@@ -121,7 +121,9 @@ func (h *history) connected(p *publisher, s *socketio.Socket) {
 		h.w.fail("a socket of %s is connected twice", p.name)
 	}
 	h.sockets[s] = &socketLog{player: playerOf.Must(s), state: "connected"}
-	if h.alive[s.ID()] != nil {
+	// A client of the generation 2.x that leaves and joins again has the same id
+	// over the same connection, and does not wait for the handlers of before.
+	if h.alive[s.ID()] != nil && !h.w.player(playerOf.Must(s)).client.options.V2 {
 		h.w.fail("the id %s is alive twice, at %s", s.ID(), p.name)
 	}
 	h.alive[s.ID()] = s

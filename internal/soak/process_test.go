@@ -133,3 +133,88 @@ func TestFault_X08_BusyProcess(t *testing.T) {
 		}
 	}
 }
+
+// X02, X03: one server after the other is killed, or told to end, and another
+// takes its place; all clients come back, to whichever is up.
+func TestFault_X02_X03_ServersAreReplaced(t *testing.T) {
+	t.Parallel()
+	for _, how := range []struct {
+		name string
+		end  func(p *process)
+	}{
+		{"killed", func(p *process) { p.cmd.Process.Kill(); p.wait() }},
+		{"told to end", func(p *process) {
+			if bye := p.terminate(); bye.Error != "" || len(bye.Left) != 0 {
+				t.Errorf("a server ended with %q, and leaves %q", bye.Error, bye.Left)
+			}
+		}},
+	} {
+		t.Run(how.name, func(t *testing.T) {
+			s := setup{PingInterval: 2 * time.Second, PingTimeout: 2 * time.Second}
+			var mu sync.Mutex
+			servers := []*process{start(t, s), start(t, s), start(t, s)}
+			clients := goal.Size(60, 1000)
+			all := make([]*sioclient.Socket, clients)
+			each(16, clients, func(i int) {
+				o := options(i)
+				o.Backoff = sioclient.Backoff{}
+				n := i
+				o.Endpoint = func(context.Context) (string, error) { // the next in turn, at each attempt
+					mu.Lock()
+					defer mu.Unlock()
+					n++
+					return "http://" + servers[n%len(servers)].addr, nil
+				}
+				c, err := sioclient.New("http://"+servers[0].addr, o)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				all[i] = c
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+				defer cancel()
+				if err := c.Connect(ctx); err != nil {
+					t.Errorf("client %d: %v", i, err)
+				}
+			})
+			t.Cleanup(func() { closeAll(all) })
+			if t.Failed() {
+				return
+			}
+			slowest := time.Duration(0)
+			for i := range servers {
+				old := servers[i]
+				next := start(t, s)
+				mu.Lock()
+				servers[i] = next
+				mu.Unlock()
+				how.end(old)
+				begin := time.Now()
+				each(16, clients, func(i int) {
+					for deadline := begin.Add(time.Minute); !echoes(all[i]); time.Sleep(20 * time.Millisecond) {
+						if time.Now().After(deadline) {
+							t.Errorf("client %d is not back: %v", i, all[i].State())
+							return
+						}
+					}
+				})
+				slowest = max(slowest, time.Since(begin))
+			}
+			t.Logf("%d clients were back %v after the end of a server, at the latest", clients, slowest)
+			if goal.Full() { // what a busy machine must not fail
+				goal.Report(t, goal.Figure{
+					Goal: "X02, X03", What: fmt.Sprintf("until all of %s clients are back on another server, each of three being %s", goal.Count(clients), how.name),
+					Figure: slowest.Round(time.Millisecond).String(), Wanted: "at most 10s, twice the longest backoff", Met: slowest <= 10*time.Second,
+				})
+			}
+		})
+	}
+}
+
+// echoes reports whether the server of a socket answers.
+func echoes(c *sioclient.Socket) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_, err := c.Call(ctx, "echo", 1)
+	return err == nil
+}

@@ -13,12 +13,14 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/siogo/sio/engineio"
 	"github.com/siogo/sio/internal/leak"
 	"github.com/siogo/sio/socketio"
 )
@@ -30,6 +32,9 @@ type setup struct {
 	Files                     uint64        // limit of open files; 0: as it is
 	Procs                     int           // GOMAXPROCS; 0: as it is
 	Busy                      bool          // one goroutine that never rests
+	Blob                      int           // bytes that each numbered event carries besides
+	Memory                    int64         // GOMEMLIMIT; 0: none
+	Sessions                  int           // engineio.Options.MaxSessions
 }
 
 // A holding is what the server's process holds.
@@ -74,7 +79,11 @@ func serve(s setup) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	atFirst := leak.Take()
+	if s.Memory != 0 {
+		debug.SetMemoryLimit(s.Memory)
+	}
 	io := socketio.New(&socketio.Options{
+		Engine:       engineio.Options{MaxSessions: s.Sessions},
 		PingInterval: s.PingInterval, PingTimeout: s.PingTimeout,
 		Logger: slog.New(slog.DiscardHandler),
 	})
@@ -124,7 +133,7 @@ func serve(s setup) {
 		for ctx.Err() == nil {
 			select {
 			case <-tick.C:
-				if err := io.Emit("tick", bye.Last+1); err != nil {
+				if err := io.Emit("tick", bye.Last+1, make([]byte, s.Blob)); err != nil {
 					panic(err)
 				}
 				bye.Last++

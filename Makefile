@@ -4,7 +4,7 @@
 # The steps are in scripts/test; `make fuzz FUZZTIME=1m` runs one of them with another setting.
 
 .PHONY: help run test test-fast lint bench bench-scale bench-tail bench-churn fuzz interop cluster browser build-browser deps clean
-.PHONY: simulate soak chaos fuzz-long
+.PHONY: simulate soak chaos races fuzz-long
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -53,6 +53,9 @@ simulate: ## whole systems in virtual time, by seeds, for SIMULATE (1m, or 10000
 
 soak: ## 10,000 connections, and 100 that come and go in a second, for SOAK (1m)
 	scripts/goals soak
+
+races: ## the suites of servers and clients under the race detector, shuffled, RACES (5) times
+	scripts/goals races
 
 fuzz-long: ## explore with each fuzz target for FUZZ_LONG (1m, or 1000000x), and tell how many inputs were tried
 	scripts/goals fuzz-long

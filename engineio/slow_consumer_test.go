@@ -2,18 +2,21 @@ package engineio
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/siogo/sio/internal/goal"
 )
 
 // A client that does not read is closed when its queue passes a cap: it costs
 // no more than the cap and one message, and nobody waits for it. TCP.
 func TestFault_B01_WebSocketDoesNotRead(t *testing.T) {
-	const limit = 256 << 10
+	limit := goal.Size(256<<10, 1<<20)
 	r := newEchoRig(t, Options{MaxQueueBytes: limit})
 	b := r.bystander()
 	w, rec := r.websocket("4")
@@ -21,19 +24,30 @@ func TestFault_B01_WebSocketDoesNotRead(t *testing.T) {
 	before := memory()
 	start := time.Now()
 	var err error
-	sent := 0
+	sent, most := 0, 0
 	for ; err == nil && sent < 100_000; sent++ { // a gigabyte
 		if err = rec.Send(m); err != nil {
 			break
 		}
-		if packets, bytes := rec.Buffered(); bytes > limit || packets > limit/10_000 {
+		packets, bytes := rec.Buffered()
+		if most = max(most, bytes); bytes > limit || packets > limit/10_000 {
 			t.Fatalf("%d packets of %d bytes are queued", packets, bytes)
 		}
 	}
 	if !errors.Is(err, ErrQueueFull) {
 		t.Errorf("Send: %v after %d messages", err, sent)
 	}
+	full := time.Now()
 	end := <-rec.closed
+	closed := time.Since(full)
+	goal.Report(t, goal.Figure{
+		Goal: "G9", What: fmt.Sprintf("bytes that were queued at most for a client that does not read, with a cap of %s", goal.Count(limit)),
+		Figure: goal.Count(most), Wanted: "the cap", Met: most <= limit,
+	})
+	goal.Report(t, goal.Figure{
+		Goal: "G9", What: "from the full queue to the end of the session",
+		Figure: closed.Round(10 * time.Microsecond).String(), Wanted: "at most 1s", Met: closed <= goal.Size(10*time.Second, time.Second), // a busy machine
+	})
 	if end.Reason != ReasonSlowConsumer || end.Remote || !errors.Is(end, ErrQueueFull) || !errors.Is(end, net.ErrClosed) {
 		t.Errorf("closed with %v", end)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/siogo/sio/internal/goal"
 	"github.com/siogo/sio/socketio"
 	"github.com/siogo/sio/socketio/event"
 	"github.com/siogo/sio/socketio/sioparser"
@@ -68,6 +69,10 @@ func TestFault_B03_SlowOnesInARoom(t *testing.T) {
 			}
 			pass(10 * time.Millisecond)
 		}
+		goal.Report(t, goal.Figure{
+			Goal: "G9", What: "by how much events to 99 clients of a room are late (in virtual time) since one does not read",
+			Figure: late.String(), Wanted: "0s", Met: late == 0,
+		})
 		if late > 0 || received != 9900 {
 			t.Errorf("%d events, the latest after %v", received, late)
 		}

@@ -83,7 +83,7 @@ func runCases(ctx context.Context, s *suite) error {
 				continue
 			}
 			for _, srv := range s.servers(k) {
-				f, err := s.measure(ctx, srv, k.args(s.short))
+				f, err := s.measure(ctx, srv, k.args(s.short)+" -case "+k.name)
 				if err != nil {
 					return fmt.Errorf("case %s: %w", k.name, err)
 				}

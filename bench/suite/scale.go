@@ -90,7 +90,7 @@ func (s *suite) runCurve(ctx context.Context, c curve) (ours, floor [][]figures,
 	for rep := range s.reps {
 		for i, size := range sizes {
 			measure := func(srv server, runs [][]figures) error {
-				f, err := s.measure(ctx, srv, args+" "+c.flag+" "+strconv.Itoa(size))
+				f, err := s.measure(ctx, srv, args+" -case "+c.name+" "+c.flag+" "+strconv.Itoa(size))
 				runs[i] = append(runs[i], f)
 				s.say("%d/%d %-10s %7d %s", rep+1, s.reps, c.name, size, srv.name)
 				return err

@@ -3,8 +3,8 @@
 #
 # The steps are in scripts/test; `make fuzz FUZZTIME=1m` runs one of them with another setting.
 
-.PHONY: help run test test-fast lint bench bench-scale bench-tail bench-churn fuzz interop cluster browser build-browser deps clean
-.PHONY: simulate soak chaos races fuzz-long
+.PHONY: help run test test-fast lint bench bench-scale bench-tail bench-churn fuzz interop interop-all differential sbom cluster
+.PHONY: browser build-browser deps clean simulate soak chaos races fuzz-long
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -38,6 +38,15 @@ fuzz: ## explore with each fuzz target for FUZZTIME (10s)
 
 interop: ## the tests against the real JavaScript clients
 	scripts/test interop
+
+interop-all: ## the clients in Python, Java and Rust against our server, and our client against one in Python
+	scripts/test interop_all
+
+differential: ## packets and scripts to the reference and to ours, DIFFERENTIAL=1000000 packets of each kind, SCRIPTS=5000
+	scripts/test differential
+
+sbom: ## the parts that the server's module is made of, as CycloneDX, in build/sbom.json
+	scripts/test sbom
 
 cluster: ## the tests of the Redis adapters, over a real redis-server
 	scripts/test cluster

@@ -413,3 +413,18 @@ func TestUpgradeTimeout(t *testing.T) {
 		between(t, "end of the probe", time.Since(start), 3*time.Second, 3*time.Second+wheelTick)
 	})
 }
+
+// A cookie goes into a header as it stands, so what could end that header, or
+// add an attribute, is refused when the server is made.
+func TestSec_S25_CookieIsValidated(t *testing.T) {
+	for _, bad := range []http.Cookie{
+		{Name: "a b"}, {Name: "a=b"}, {Name: "a;b"}, {Name: "a\r\nX: y"}, {Name: "ä"},
+		{Name: "a", Path: "/;Domain=evil.example"}, {Name: "a", Path: "/\r\nX: y"},
+		{Name: "a", Domain: "a;b"}, {Name: "a", Domain: "a\nb"},
+	} {
+		if s, err := New(&Options{Open: refuseAll, Cookie: &bad}); err == nil {
+			s.Close()
+			t.Errorf("the cookie %+v was accepted", &bad)
+		}
+	}
+}

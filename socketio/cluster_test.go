@@ -553,3 +553,26 @@ func TestClusterRecovery(t *testing.T) {
 		got.want(t)
 	})
 }
+
+// A broadcast and what is emitted to one socket after it arrive in that order,
+// whichever node the socket is on.
+func TestFault_C11_BroadcastThenEmit(t *testing.T) {
+	onClusters(t, func(c *cluster) {
+		const rounds = 100
+		from, want := c.servers[0], []int(nil)
+		for i := range rounds {
+			if err := from.Emit("n", 2*i); err != nil {
+				c.Fatal(err)
+			}
+			for _, client := range c.clients {
+				if err := from.To(client.ID()).Emit("n", 2*i+1); err != nil {
+					c.Fatal(err)
+				}
+			}
+			want = append(want, 2*i, 2*i+1)
+		}
+		for _, got := range c.got {
+			got.want(c.T, want...)
+		}
+	})
+}

@@ -382,3 +382,18 @@ func TestSec_S11_ReservedNames(t *testing.T) {
 		})
 	}
 }
+
+// The verdict about a name depends on the name, not on who asked before.
+func TestSec_S21_SameNameSameVerdict(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, io *socketio.Server, n *siotest.Network) {
+		io.Of("/game/{id}")
+		for i := range 500 {
+			if _, err := n.Connect(t.Context(), t, "/game/1", nil); err != nil {
+				t.Fatalf("join %d of a namespace that matches: %v", i, err)
+			}
+			if _, err := n.Connect(t.Context(), t, "/game/1/2", nil); err == nil {
+				t.Fatalf("join %d of a namespace that does not match was admitted", i)
+			}
+		}
+	})
+}

@@ -59,6 +59,7 @@ var suite = map[string]func(*testing.T){
 	"TestSec_S34_AttachmentsBeforeConnect":    TestSec_S34_AttachmentsBeforeConnect,
 	"TestFault_P14_LongNames":                 TestFault_P14_LongNames,
 	"TestSec_S11_ReservedNames":               TestSec_S11_ReservedNames,
+	"TestSec_S21_SameNameSameVerdict":         TestSec_S21_SameNameSameVerdict,
 
 	"TestOnAnyOutgoing": TestOnAnyOutgoing,
 	"TestArgsAreSentOn": TestArgsAreSentOn,

@@ -313,7 +313,7 @@ func TestFault_K07_NoSuchServer(t *testing.T) {
 	}
 }
 
-func TestFault_K07_TLS(t *testing.T) {
+func TestFault_K07_S23_S24_TLS(t *testing.T) {
 	srv, err := engineio.New(&engineio.Options{Open: func(s *engineio.Session) engineio.Handler {
 		return &peer{Session: s, closed: make(chan *engineio.CloseError, 1)}
 	}})
@@ -396,7 +396,7 @@ func TestFault_K07_OtherAnswers(t *testing.T) {
 }
 
 // Redirects are followed where headers and cookies may go, and nowhere else.
-func TestFault_K07_Redirects(t *testing.T) {
+func TestFault_K07_S66_Redirects(t *testing.T) {
 	var leaked atomic.Int32
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { leaked.Add(1) }))
 	defer other.Close()

@@ -488,7 +488,7 @@ func (c *cluster) expect(what string, got map[string][]string, names string, wan
 	}
 }
 
-func TestMixedCluster(t *testing.T) {
+func TestFault_C15_MixedCluster(t *testing.T) {
 	for _, a := range adapters {
 		t.Run(a.name, func(t *testing.T) { testMixed(start(t, a.name, a.ours)) })
 	}

@@ -638,7 +638,7 @@ func TestFault_C05_StoppedProcess(t *testing.T) {
 	})
 }
 
-func TestFault_C03_HostileBus(t *testing.T) {
+func TestFault_C03_S31_HostileBus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub, a, _, ma, _ := cluster(t, ClusterOptions{MaxNodes: 10})
 		for _, wire := range malformedMessages {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -84,5 +85,8 @@ func TestNothingStaysBehind(t *testing.T) {
 	p.stop()
 	if _, err := p.stats(ctx); err == nil {
 		t.Error("the server still answers after it was stopped")
+	}
+	if _, err := start(ctx, server{"no server", []string{"true"}}); !errors.Is(err, errEnded) {
+		t.Errorf("a server that ends at once: %v", err)
 	}
 }

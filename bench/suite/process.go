@@ -53,12 +53,26 @@ func (s *suite) nodejs() server {
 // A process is a server that runs.
 type process struct {
 	server
-	cmd  *exec.Cmd
-	addr string
+	cmd   *exec.Cmd
+	addr  string
+	ended chan struct{} // closed once the process has ended
 }
 
-// start starts a server on a port that is free, and waits until it listens.
-func start(ctx context.Context, s server) (*process, error) {
+// start starts a server on a port that is free, and waits until it listens. If
+// somebody else took the port before the server did, it tries another one.
+func start(ctx context.Context, s server) (p *process, err error) {
+	const tries = 3
+	for range tries {
+		if p, err = startOnce(ctx, s); err == nil || !errors.Is(err, errEnded) {
+			return p, err
+		}
+	}
+	return nil, err
+}
+
+var errEnded = errors.New("the process ended")
+
+func startOnce(ctx context.Context, s server) (*process, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
@@ -70,7 +84,12 @@ func start(ctx context.Context, s server) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	p := &process{server: s, cmd: cmd, addr: "127.0.0.1:" + port}
+	p := &process{server: s, cmd: cmd, addr: "127.0.0.1:" + port, ended: make(chan struct{})}
+	// Started with the process, ends with it; stop waits for it.
+	go func() {
+		cmd.Wait()
+		close(p.ended)
+	}()
 	if err := p.listens(ctx); err != nil {
 		p.stop()
 		return nil, err
@@ -78,8 +97,7 @@ func start(ctx context.Context, s server) (*process, error) {
 	return p, nil
 }
 
-// freePort asks for a port and gives it back. Somebody else may take it before
-// the server does; the server then ends, and the run fails.
+// freePort asks for a port and gives it back.
 func freePort() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -91,13 +109,17 @@ func freePort() (string, error) {
 
 func (p *process) listens(ctx context.Context) error {
 	const patience = 30 * time.Second
-	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+	for began := time.Now(); ; {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-p.ended:
+			return fmt.Errorf("%s does not listen on %s: %w", p.name, p.addr, errEnded)
+		case <-time.After(20 * time.Millisecond):
+		}
 		c, err := net.Dial("tcp", p.addr)
 		if err == nil {
 			return c.Close()
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
 		}
 		if time.Since(began) > patience {
 			return fmt.Errorf("%s does not listen on %s: %w", p.name, p.addr, err)
@@ -105,10 +127,10 @@ func (p *process) listens(ctx context.Context) error {
 	}
 }
 
-// stop ends the process. Called once.
+// stop ends the process, and waits until it has.
 func (p *process) stop() {
 	p.cmd.Process.Kill()
-	p.cmd.Wait()
+	<-p.ended
 }
 
 // stats is what the contract server of this repository says under /stats.

@@ -103,7 +103,7 @@ func TestHandshakeAddresses(t *testing.T) {
 
 // The bound per address counts clients, not proxies; who has no address is not
 // counted.
-func TestMaxSessionsPerAddress(t *testing.T) {
+func TestSec_S54_SessionsPerAddress(t *testing.T) {
 	r := newRig(t, Options{MaxSessionsPerAddress: 2, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}})
 	handshake := func(remote, forwarded string) *httptest.ResponseRecorder {
 		req := r.getRequest("transport=polling&EIO=4")

@@ -95,10 +95,13 @@ func overTCP(t *testing.T, o Options, echo echoFunc) *rig {
 
 // newMemRig serves in memory, for virtual time; the sessions send every
 // message back. It is to be closed before the test's bubble ends.
-func newMemRig(t *testing.T, o Options) *rig {
+func newMemRig(t *testing.T, o Options, configure ...func(*http.Server)) *rig {
 	r := newServer(t, o, echo)
 	l := memnet.Listen()
 	hs := &http.Server{Handler: r.srv}
+	for _, f := range configure {
+		f(hs)
+	}
 	done := make(chan struct{})
 	go func() { hs.Serve(l); close(done) }() // ended and awaited by the cleanup
 	r.base = "http://server"

@@ -958,3 +958,32 @@ func TestSec_S63_RefusedBodies(t *testing.T) {
 		}
 	}
 }
+
+// A program may set every timeout of http.Server (S64: most servers set none):
+// none of them ends a poll that waits, nor the WebSocket after it.
+func TestSec_S64_ServerTimeoutsSparePolls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newMemRig(t, patient(), func(hs *http.Server) {
+			hs.ReadHeaderTimeout, hs.ReadTimeout, hs.WriteTimeout, hs.IdleTimeout = time.Second, time.Second, time.Second, time.Second
+		})
+		slow := r.connect()
+		start := time.Now()
+		slow.send("GET /engine.io/?EIO=4") // and never the rest
+		io.Copy(io.Discard, slow.br)       // until the server closes
+		between(t, "end of a connection without a whole header", time.Since(start), time.Second, 2*time.Second)
+
+		p := r.polling("4")
+		got := p.goGet()
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		p.rec.Send(text("late"))
+		if got := <-got; got != "4late" {
+			t.Errorf("a poll of 20 s was answered %q", got)
+		}
+		w := p.probe()
+		w.text("5")
+		time.Sleep(20 * time.Second)
+		w.text("4on")
+		w.expect("4on")
+	})
+}

@@ -333,6 +333,15 @@ func TestFault_K07_S23_S24_TLS(t *testing.T) {
 		}
 		roots := x509.NewCertPool()
 		roots.AddCert(hs.Certificate())
+		for name, config := range map[string]*tls.Config{
+			"an expired certificate": {RootCAs: roots, Time: func() time.Time { return hs.Certificate().NotAfter.Add(time.Hour) }},
+			"another's certificate":  {RootCAs: roots, ServerName: "other.invalid"},
+		} {
+			o.TLSConfig = config
+			if err := r.refused(o); !errors.As(err, new(*tls.CertificateVerificationError)) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
 		o.TLSConfig = &tls.Config{RootCAs: roots}
 		c := r.dial(o)
 		if upgrades {

@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
 
@@ -279,6 +278,28 @@ var deviations = []deviation{
 		},
 		example: script{config: "deflate", steps: []step{
 			upgrade(0, 0, "EIO=4&transport=websocket", "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"),
+		}},
+	},
+	{
+		number: 15, name: "CompressedFrame", fixed: true,
+		whole: func(v *view) bool {
+			met := false
+			for socket := range v.ours.Sockets {
+				if v.refusedFrame(socket, "RSV1 is set, but compression was not negotiated") && v.openedWith(socket, "b64") {
+					met = v.framesOf(socket, func(ours, theirs *string) bool {
+						if !strings.HasPrefix(*ours, "close 1002") || *theirs != `close 1007 ""` {
+							return false
+						}
+						*theirs = *ours
+						return true
+					}) || met
+				}
+			}
+			return met
+		},
+		example: script{config: "deflate", steps: []step{
+			upgrade(0, 0, "EIO=4&transport=websocket&b64=1", "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover"),
+			raw(0, []byte("\xc1\x82\x00\x00\x00\x004x")), // which is no compressed data
 		}},
 	},
 	{
@@ -558,7 +579,34 @@ var deviations = []deviation{
 		ends: true,
 		example: script{config: "heartbeat", steps: []step{
 			get(0, "EIO=3&transport=polling"), upgrade(0, 0, "EIO=3&transport=websocket&sid=$sid"),
-			text(0, "2probe"), text(0, "5"), {do: wait, session: -1, wait: 900 * time.Millisecond},
+			text(0, "2probe"), text(0, "5"), {do: wait, session: -1, wait: patient["heartbeat"]},
+		}},
+	},
+	{
+		number: 66, name: "DamagedBinaryPayload", fixed: true,
+		whole: func(v *view) bool {
+			met := false
+			for i := range v.ours.Sessions {
+				a, b := v.ours.Sessions[i].Fate, v.theirs.Sessions[i].Fate
+				if a == nil || b == nil || a.Open || b.Open || a.Reason != "parse error" || b.Reason != "parse error" {
+					continue
+				}
+				before := len(b.Messages)
+				if len(a.Messages) <= before || !slices.Equal(a.Messages[:before], b.Messages) {
+					continue
+				}
+				for _, st := range v.script.steps[:v.step+1] {
+					if st.session == i && slices.Equal(messagesBeforeDamage(&st), a.Messages[before:]) {
+						b.Messages, met = slices.Clone(a.Messages), true
+						break
+					}
+				}
+			}
+			return met
+		},
+		example: script{config: "default", steps: []step{
+			get(0, "EIO=3&transport=polling"),
+			post(0, "EIO=3&transport=polling&sid=$sid", "\x00\x03\xff4hi\x01\x03\xff\x04\x93\xc9\x00", octets),
 		}},
 	},
 }
@@ -621,6 +669,16 @@ func (v *view) frames(change func(ours, theirs *string) bool) (met bool) {
 	return met
 }
 
+// framesOf changes pairs of frames of one WebSocket that differ.
+func (v *view) framesOf(socket int, change func(ours, theirs *string) bool) bool {
+	return (&view{v.script, v.step, v.ours.only(socket), v.theirs.only(socket)}).frames(change)
+}
+
+// only is an observation of one WebSocket; its frames are shared.
+func (o *observation) only(socket int) *observation {
+	return &observation{Sockets: map[int][]string{socket: o.Sockets[socket]}}
+}
+
 // handshakes calls f for each pair of open packets.
 func (v *view) handshakes(f func(ours, theirs *string)) {
 	for i, a := range v.ours.Answers {
@@ -645,6 +703,23 @@ func (v *view) probeClosed(with string) bool {
 	return false
 }
 
+// openedWith reports whether the request that opened a WebSocket has a key in
+// its query.
+func (v *view) openedWith(socket int, key string) bool {
+	return slices.ContainsFunc(v.script.steps, func(st step) bool {
+		return st.do == ask && st.upgrades() && st.socket == socket && st.last(key) != ""
+	})
+}
+
+// refusedFrame reports whether a frame was sent on a WebSocket that a parser
+// without extensions refuses so.
+func (v *view) refusedFrame(socket int, because string) bool {
+	return slices.ContainsFunc(v.script.steps[:v.step+1], func(st step) bool {
+		return st.do == transmit && st.socket == socket &&
+			slices.ContainsFunc(unmasked(st.frames), func(s string) bool { return strings.Contains(s, because) })
+	})
+}
+
 func (v *view) begunOverWebSocket(session int) bool {
 	for _, st := range v.script.steps {
 		if st.do == ask && st.session == session {
@@ -665,11 +740,7 @@ func forbidden(a *answer) bool {
 func loose(st *step) bool {
 	sent := unmasked(st.frames)
 	if st.do == ask {
-		body := st.body
-		if st.has("Transfer-Encoding: chunked") {
-			b, _ := io.ReadAll(httputil.NewChunkedReader(strings.NewReader(body)))
-			body = string(b)
-		}
+		body := st.content()
 		sent = strings.FieldsFunc(body, func(r rune) bool { return r == 0x1e || r == ':' || r == 0xFF })
 		if !utf8.ValidString(body) || st.method == "POST" && body == "" {
 			return true
@@ -685,6 +756,41 @@ func loose(st *step) bool {
 		}
 	}
 	return false
+}
+
+// content returns the body of a request as it is meant, without chunks.
+func (s *step) content() string {
+	if !s.has("Transfer-Encoding: chunked") {
+		return s.body
+	}
+	b, _ := io.ReadAll(httputil.NewChunkedReader(strings.NewReader(s.body)))
+	return string(b)
+}
+
+// messagesBeforeDamage returns the messages of a binary payload of revision 3
+// that come before the first packet that is none, as the application notes
+// them. It returns none unless the payload cannot be split into packets.
+func messagesBeforeDamage(st *step) (messages []string) {
+	if st.do != ask || st.method != "POST" || st.last("EIO") != "3" || !st.has(octets) {
+		return nil
+	}
+	packets, err := decodeBinary(st.content())
+	if err == nil {
+		return nil
+	}
+	for _, p := range packets {
+		data, binary := strings.CutPrefix(p, "binary 0")
+		message, ok := strings.CutPrefix(data, "4")
+		switch {
+		case ok && binary:
+			messages = append(messages, "binary "+message)
+		case ok:
+			messages = append(messages, "text "+message)
+		case data == "" || data[0] < '2' || data[0] > '6': // which ends the session itself
+			return messages
+		}
+	}
+	return messages
 }
 
 // isEnd reports whether a packet is one with which a poll is let go.

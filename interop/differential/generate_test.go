@@ -33,7 +33,7 @@ func generate(seed uint64, n int) *script {
 // patient are the configurations in which time passing shows something, and
 // how much has to pass.
 var patient = map[string]time.Duration{
-	"heartbeat":       900 * time.Millisecond,
+	"heartbeat":       2300 * time.Millisecond,
 	"upgrade timeout": 1200 * time.Millisecond,
 }
 
@@ -393,9 +393,9 @@ func (g *generator) post(m *made, query string) {
 	case g.chance(4):
 		body = strings.Repeat("4", pick(g, 299, 300, 301, 1_000_000, 1_000_001))
 	case g.chance(8) && m.eio == "4":
-		kind = "Content-Type: application/octet-stream"
+		kind = octets
 	case g.chance(30) && m.eio == "3" && !m.jsonp:
-		kind = "Content-Type: application/octet-stream"
+		kind = octets
 		body = g.binaryPayload()
 	}
 	s := post(m.number, query, body, append([]string{kind}, m.header...)...)

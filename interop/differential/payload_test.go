@@ -70,11 +70,12 @@ func decodeLengths(body string) (packets []string, err error) {
 }
 
 // decodeBinary is revision 3 with binary packets: 00 or 01, digits, FF, data.
+// With an error, it returns the packets before the damage.
 func decodeBinary(body string) (packets []string, err error) {
 	for rest := body; rest != ""; {
 		end := strings.IndexByte(rest, 0xFF)
 		if end < 2 || rest[0] > 1 {
-			return nil, fmt.Errorf("payload %q: a length is missing", body)
+			return packets, fmt.Errorf("payload %q: a length is missing", body)
 		}
 		n := 0
 		for _, digit := range []byte(rest[1:end]) {
@@ -82,7 +83,7 @@ func decodeBinary(body string) (packets []string, err error) {
 		}
 		kind := rest[0]
 		if rest = rest[end+1:]; n > len(rest) {
-			return nil, fmt.Errorf("payload %q: a length is wrong", body)
+			return packets, fmt.Errorf("payload %q: a length is wrong", body)
 		}
 		if kind == 0 {
 			packets = append(packets, rest[:n])

@@ -103,7 +103,10 @@ func unmasked(b []byte) (texts []string) {
 
 // --- steps ---
 
-const plain = "Content-Type: text/plain;charset=UTF-8"
+const (
+	plain  = "Content-Type: text/plain;charset=UTF-8"
+	octets = "Content-Type: application/octet-stream"
+)
 
 func get(session int, query string, header ...string) step {
 	return step{do: ask, session: session, socket: -1, method: "GET", query: query, header: header, part: -1}

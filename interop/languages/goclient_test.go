@@ -83,7 +83,7 @@ func TestGoClientAgainstPython(t *testing.T) {
 				inbox := event.Subscribe(c, echo, 16)
 				size := 300_000
 				if mode != "websocket" {
-					size = 3000 // on aiohttp, the server takes the first part of a long POST for the whole
+					size = 1000 // on aiohttp, the server takes what came first of a POST for the whole: all of it must leave in one write
 				}
 				for _, want := range []parcel{
 					{Text: "ünï ☃ 𝒳 \x00\x1e\u2028", Data: []byte{0, 1, 0x1e, 255}},

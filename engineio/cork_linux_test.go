@@ -1,8 +1,10 @@
 package engineio
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/siogo/sio/internal/handoff"
@@ -10,19 +12,30 @@ import (
 )
 
 // A batching is a Handler whose work is done by the poller, after the messages
-// of one read.
+// of one read. A message that somebody else reads, as when the connection is
+// new, it sends back at once.
 type batching struct {
 	*Session
 	work   func(s *Session, message string)
+	within bool // a batch
 	got    []string
+	tasks  atomic.Int32
 	closed chan struct{}
 }
 
-func (b *batching) Message(data []byte, _ bool) { b.got = append(b.got, string(data)) }
-func (b *batching) Closed(*CloseError)          { close(b.closed) }
-func (b *batching) BeginBatch()                 {}
+func (b *batching) Closed(*CloseError) { close(b.closed) }
+func (b *batching) BeginBatch()        { b.within = true }
+
+func (b *batching) Message(data []byte, _ bool) {
+	if b.within {
+		b.got = append(b.got, string(data))
+	} else {
+		b.Send(NewMessage(bytes.Clone(data), false))
+	}
+}
 
 func (b *batching) EndBatch() handoff.Task {
+	b.within = false
 	if len(b.got) == 0 {
 		return nil
 	}
@@ -30,6 +43,7 @@ func (b *batching) EndBatch() handoff.Task {
 }
 
 func (b *batching) Run(*handoff.Role) {
+	b.tasks.Add(1)
 	got := b.got
 	b.got = nil
 	for _, m := range got {
@@ -103,7 +117,7 @@ func TestCork(t *testing.T) {
 			if !b.ws.conn.Polled() {
 				return // there is no poller to do the work
 			}
-			for i := range 5 {
+			for i := 0; b.tasks.Load() < 5; i++ {
 				m := fmt.Sprint("message ", i)
 				w.text("4" + m)
 				for got := ""; got != "4"+m; {

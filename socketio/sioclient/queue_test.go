@@ -259,12 +259,16 @@ func TestFault_K10_Retries(t *testing.T) {
 				r := newRig(t, c.server(nil))
 				s := r.client("/", &Options{OnError: log.hear, Retry: Retry{Max: 5, Timeout: time.Second, AppendID: true}})
 				// Emitted inside connect: the reference sends these twice.
-				first := true
+				first, emitted := true, make(chan struct{})
 				s.OnConnect(func(context.Context, *Socket) error {
-					for i := n / 2; first && i < n; i++ {
-						number.Emit(s, i)
+					if !first {
+						return nil
 					}
 					first = false
+					for i := n / 2; i < n; i++ {
+						number.Emit(s, i)
+					}
+					close(emitted)
 					return nil
 				})
 				for i := range n / 2 {
@@ -273,6 +277,7 @@ func TestFault_K10_Retries(t *testing.T) {
 				if err := s.Connect(t.Context()); err != nil {
 					t.Fatal(err)
 				}
+				<-emitted // Connect does not wait for it
 				if tt.happens != nil {
 					tt.happens(r, &c, s)
 				}

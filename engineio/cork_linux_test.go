@@ -19,12 +19,17 @@ type batching struct {
 	work   func(s *Session, message string)
 	within bool // a batch
 	got    []string
-	tasks  atomic.Int32
 	closed chan struct{}
+
+	batches, tasks atomic.Int32
 }
 
 func (b *batching) Closed(*CloseError) { close(b.closed) }
-func (b *batching) BeginBatch()        { b.within = true }
+
+func (b *batching) BeginBatch() {
+	b.within = true
+	b.batches.Add(1)
+}
 
 func (b *batching) Message(data []byte, _ bool) {
 	if b.within {
@@ -130,4 +135,52 @@ func TestCork(t *testing.T) {
 			<-b.closed
 		})
 	}
+}
+
+// A probe has no batches: messages come by polling meanwhile, in goroutines of
+// their own. The race detector looks at it, too.
+func TestProbeHasNoBatches(t *testing.T) {
+	sessions := make(chan *batching, 1)
+	r := newRig(t, Options{Open: func(s *Session) Handler {
+		b := &batching{Session: s, closed: make(chan struct{}), work: func(s *Session, m string) {
+			if err := s.Send(NewMessage([]byte(m), false)); err != nil {
+				t.Error(err)
+			}
+		}}
+		sessions <- b
+		return b
+	}})
+	_, open := r.get("transport=polling&EIO=4")
+	sid, _, _ := strings.Cut(strings.TrimPrefix(open, `0{"sid":"`), `"`)
+	query := "EIO=4&transport=polling&sid=" + sid
+	b := <-sessions
+	w := r.upgrade("EIO=4&transport=websocket&sid=" + sid)
+	posted := make(chan struct{})
+	go func() { // ends when all is posted
+		defer close(posted)
+		for range 50 {
+			if status, body := r.post(query, "4by polling"); status != 200 {
+				t.Errorf("POST answered %d %q", status, body)
+			}
+		}
+	}()
+	for range 50 {
+		w.text("2probe")
+		w.expect("3probe")
+	}
+	<-posted
+	if n := b.batches.Load(); n != 0 {
+		t.Errorf("there were %d batches before the switch", n)
+	}
+	w.text("5")
+	for range 50 {
+		w.expect("4by polling")
+	}
+	for i := 0; b.tasks.Load() == 0 && b.ws.conn.Polled(); i++ {
+		m := fmt.Sprint("message ", i)
+		w.text("4" + m)
+		w.expect("4" + m)
+	}
+	w.nc.Close()
+	<-b.closed
 }

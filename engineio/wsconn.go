@@ -221,6 +221,9 @@ func (c *wsConn) ready(r rawconn.Readiness, b batcher) (again bool, task handoff
 	}
 	c.reading, c.more = true, false
 	ended := c.ended
+	if !c.attached {
+		b = nil // what a probe sends is for the session; messages come by polling meanwhile
+	}
 	s.mu.Unlock()
 
 	if b != nil {

@@ -30,7 +30,7 @@ func (c *Conn) Close() error {
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err.Reason == ReasonForcedClose && c.err.Err != nil {
+	if c.err.Reason == ReasonForcedClose && c.err.Err != nil && (!c.cutOff || c.pending > 0) {
 		return c.err
 	}
 	return nil
@@ -94,6 +94,7 @@ func (c *Conn) finishLocked(err *CloseError) {
 		c.err = err
 	case c.pending > 0: // Close did not get what it wanted
 		c.err = &CloseError{Reason: c.err.Reason, Remote: err.Remote, Err: err.lost()}
+		c.cutOff = true
 	}
 	c.state = closed
 	ws, polite := c.ws, c.phase == switched && !c.writing

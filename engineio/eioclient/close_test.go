@@ -412,6 +412,35 @@ func TestCloseIsBounded(t *testing.T) {
 	})
 }
 
+// What was written is not reported as lost, even if the server ends the session
+// before the writer has come to say so.
+func TestCloseKnowsWhatWasWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newMemRig(t, engineio.Options{})
+		goOn := make(chan struct{})
+		c := r.dial(Options{Transports: []string{WebSocket}, Hooks: &Hooks{Sent: func(_ *Conn, p eioparser.Packet) {
+			if p.Type == eioparser.Message {
+				<-goOn // it is written, and not yet counted
+			}
+		}}})
+		c.Send(Text("written"))
+		synctest.Wait()
+		result := make(chan error, 1)
+		go func() { result <- c.Close() }()
+		synctest.Wait()
+		r.peer().Abort(engineio.ReasonTransportError, nil)
+		synctest.Wait()
+		close(goOn)
+		if err := <-result; err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		if n, b := c.Buffered(); n != 0 || b != 0 {
+			t.Errorf("%d messages of %d bytes were lost", n, b)
+		}
+		ended(t, c.Conn)
+	})
+}
+
 // Everybody closes and sends at once.
 func TestCloseFromEverywhere(t *testing.T) {
 	everyWay(t, func(t *testing.T, o Options, upgrades bool) {

@@ -82,6 +82,7 @@ type Conn struct {
 
 	queue    []packet // accepted, not yet taken by the writer
 	pending  int      // accepted, not yet written: messages
+	cutOff   bool     // the session ended when Close waited for these; the last may have been written all the same
 	queued   int      // the same in bytes
 	accepted uint64   // messages accepted since the beginning
 	owesPing bool     // heartbeat packets go before the queue

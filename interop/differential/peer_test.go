@@ -21,7 +21,7 @@ import (
 )
 
 // patience bounds every wait for a server.
-const patience = 5 * time.Second
+const patience = 30 * time.Second
 
 // An answer is what came back for one request.
 type answer struct {

@@ -13,7 +13,6 @@ const newContext = () => {
   const visit = async () => {
     const context = await browser.newContext();
     cleanups.push(() => context.close());
-    context.setDefaultTimeout(30_000);
     const page = await context.newPage();
     page.failures = [];
     page.on("pageerror", (error) => page.failures.push(String(error)));

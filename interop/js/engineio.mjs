@@ -1,6 +1,6 @@
 // What an engine.io-client of either revision must see from a server that keeps the contract (README.md).
 
-import { bytes, check, collect, equal, next, sleep } from "./harness.mjs";
+import { bytes, check, collect, equal, next, patience, sleep } from "./harness.mjs";
 
 const transports = { polling: ["polling"], websocket: ["websocket"], upgrade: ["polling", "websocket"] };
 
@@ -94,7 +94,7 @@ export async function flood(c, { upgrades, n }) {
         socket.send(String(i));
         if (i % 25 === 24) await sleep(0);
       }
-      await Promise.race([complete, sleep(30_000)]);
+      await Promise.race([complete, sleep(patience)]);
       await upgrading;
       equal(received, Array.from({ length: n }, (_, i) => String(i)), "echoed numbers");
       before += switchedAt;

@@ -1,7 +1,8 @@
 // The part that every suite shares: a context for each scenario, checks, and the reports.
 // It runs unchanged in Node and in a page, so it imports nothing.
 
-const patience = 15_000; // milliseconds for one wait, and (twice) for one scenario; generous, since a test machine may be slow
+/** Milliseconds for one wait, and (twice) for one scenario; generous, since a test machine may be slow. */
+export const patience = 60_000;
 
 /** Runs the scenarios one after another; each is `async (context) => void` and has failed when it throws. */
 export async function runAll(scenarios, newContext, report) {

@@ -4,7 +4,7 @@
 // left for good. Reports like run.mjs.
 
 import { launch } from "./chromium.mjs";
-import { check, equal, runAll } from "./harness.mjs";
+import { check, equal, patience, runAll } from "./harness.mjs";
 
 const url = process.argv[3];
 const print = (line) => process.stdout.write(JSON.stringify(line) + "\n");
@@ -34,7 +34,7 @@ function newContext() {
 
 const log = (page) => page.evaluate(() => window.log);
 const connectedAgain = (page) => page.waitForFunction(() => window.log.filter(([event]) => event === "connect").length === 2 && window.socket.connected);
-const echo = (page) => page.evaluate(() => window.socket.timeout(10_000).emitWithAck("echo", "still here"));
+const echo = (page) => page.evaluate((ms) => window.socket.timeout(ms).emitWithAck("echo", "still here"), patience);
 
 const scenarios = {
   async "the network goes and comes"({ open }) {
@@ -74,7 +74,7 @@ const scenarios = {
     await watcher.addScriptTag({ url: "/socket.io/socket.io.min.js" });
     const id = await page.evaluate(() => window.socket.id);
     await page.goto(`${url}/harness.mjs`);
-    const reason = await watcher.evaluate((id) => window.io().timeout(10_000).emitWithAck("reason-of", id), id);
+    const reason = await watcher.evaluate(([id, ms]) => window.io().timeout(ms).emitWithAck("reason-of", id), [id, patience]);
     check(reason === "transport close", `reason at the server: ${reason}`);
     equal(seen, [], "events in the page that goes");
   },

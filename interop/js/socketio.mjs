@@ -1,7 +1,7 @@
 // What a socket.io-client of any generation must see from a server that keeps the contract (README.md).
 // The scenarios run in Node and in a page. A context holds: io, url, generation (2, 3 or 4), mode, control.
 
-import { bytes, call, check, collect, equal, isBinary, next, sleep } from "./harness.mjs";
+import { bytes, call, check, collect, equal, isBinary, next, patience, sleep } from "./harness.mjs";
 
 const transports = { polling: ["polling"], websocket: ["websocket"], upgrade: ["polling", "websocket"] };
 
@@ -94,9 +94,9 @@ export const scenarios = {
     equal(answers, Array.from({ length: 20 }, (_, i) => [i]), "twenty acknowledgements at once");
 
     socket.on("double", (n, answer) => answer(2 * n));
-    equal(await call(socket, "ask", "double", 21, 5000), [{ answer: [42] }], "acknowledgement by the client");
+    equal(await call(socket, "ask", "double", 21, patience), [{ answer: [42] }], "acknowledgement by the client");
     socket.on("reverse", (data, answer) => answer("reversed", bytes(data.byteLength)));
-    equal(await call(socket, "ask", "reverse", bytes(7), 5000), [{ answer: ["reversed", bytes(7)] }], "binary acknowledgement by the client");
+    equal(await call(socket, "ask", "reverse", bytes(7), patience), [{ answer: ["reversed", bytes(7)] }], "binary acknowledgement by the client");
     socket.on("silence", () => {});
     equal(await call(socket, "ask", "silence", 1, 100), [{ error: "timeout" }], "an answer that never comes");
     equal(await call(socket, "echo", "still here"), ["still here"], "after the timeout");
@@ -295,7 +295,7 @@ export async function flood(c, { upgrades, n }) {
         socket.emit("seq", i);
         if (i % 25 === 24) await sleep(0);
       }
-      await Promise.race([complete, sleep(30_000)]);
+      await Promise.race([complete, sleep(patience)]);
       await upgrading;
       const [report] = await call(socket, "seq-report");
       equal(received, Array.from({ length: n }, (_, i) => i), "numbers at the client");

@@ -15,6 +15,9 @@ import (
 	"github.com/gorilla/websocket"
 )
 
+// patience bounds every wait: a test machine may be slow.
+const patience = time.Minute
+
 // A client is a browser, as far as a proxy can see: it has an address and
 // keeps cookies.
 type client struct {
@@ -33,7 +36,7 @@ func newClient(t *testing.T, addr, from string, cookies bool) *client {
 		c.jar, _ = cookiejar.New(nil) // cannot fail
 	}
 	// A connection for each request: nothing but the proxy's rules keeps them together.
-	c.http = http.Client{Jar: c.jar, Timeout: 10 * time.Second, Transport: &http.Transport{DialContext: c.dial, DisableKeepAlives: true}}
+	c.http = http.Client{Jar: c.jar, Timeout: patience, Transport: &http.Transport{DialContext: c.dial, DisableKeepAlives: true}}
 	return c
 }
 
@@ -69,7 +72,7 @@ func (c *client) exchange(query, message string) (string, error) {
 type webSocket struct{ conn *websocket.Conn }
 
 func (c *client) webSocket(query string) (*webSocket, error) {
-	d := websocket.Dialer{Jar: c.jar, NetDialContext: c.dial, HandshakeTimeout: 10 * time.Second}
+	d := websocket.Dialer{Jar: c.jar, NetDialContext: c.dial, HandshakeTimeout: patience}
 	conn, resp, err := d.Dial("ws://"+c.base+query, nil)
 	if err != nil && resp != nil {
 		err = fmt.Errorf("%w: %s", err, resp.Status)
@@ -77,7 +80,7 @@ func (c *client) webSocket(query string) (*webSocket, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(patience))
 	return &webSocket{conn}, nil
 }
 

@@ -162,7 +162,7 @@ func write(t *testing.T, file, config string, data any) {
 // listens waits until somebody listens on addr. It gives up when the process
 // has ended.
 func listens(addr string, ended chan error) bool {
-	for range 500 {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		if nc, err := net.Dial("tcp", addr); err == nil {
 			nc.Close()
 			return true

@@ -17,7 +17,6 @@ const newContext = () => {
   const visit = async (device) => {
     const context = await browser.newContext(device);
     cleanups.push(() => context.close());
-    context.setDefaultTimeout(10_000);
     const page = await context.newPage();
     page.failures = [];
     page.on("pageerror", (error) => page.failures.push(String(error)));
@@ -46,8 +45,9 @@ const suites = {
       await ada.getByText("Bob joined").waitFor();
       await ada.getByText("2 people here").waitFor();
 
+      const typing = ada.getByText("Bob is typing…").waitFor(); // it is not to be seen for long
       await bob.getByLabel("Message", { exact: true }).pressSequentially("Hello ");
-      await ada.getByText("Bob is typing…").waitFor();
+      await typing;
       await shot(ada, "typing");
       await bob.getByLabel("Message", { exact: true }).pressSequentially("Ada, <b>how</b> are you? ☃");
       await bob.getByRole("button", { name: "Send" }).click();
@@ -75,8 +75,9 @@ const suites = {
       const [ada, bob] = [await visit(desk), await visit(phone)];
       await enter(ada, "Ada");
       await enter(bob, "Bob");
+      const typing = ada.getByText("Bob is typing…").waitFor();
       await bob.getByLabel("Message", { exact: true }).pressSequentially("well");
-      await ada.getByText("Bob is typing…").waitFor();
+      await typing;
       await ada.getByText("Bob is typing…").waitFor({ state: "detached" });
       equal(await bob.getByLabel("Message", { exact: true }).inputValue(), "well", "text not yet sent");
     },

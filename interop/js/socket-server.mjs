@@ -28,7 +28,9 @@ function newServer(http) {
 function start(port, listening) {
   const http = createServer((request, response) => response.writeHead(404).end());
   const connections = new Set();
+  let away = false;
   http.on("connection", (connection) => {
+    if (away) return connection.destroy();
     connections.add(connection);
     connection.on("close", () => connections.delete(connection));
   });
@@ -84,8 +86,13 @@ function start(port, listening) {
     async cut() {
       // The end of a session between two polls would not be noticed, and what was not noticed the reference cannot recover.
       const between = (session) => !session.transport.writable;
-      while (Object.values(io.engine.clients).some(between)) await new Promise((resolve) => setTimeout(resolve, 1));
+      const moment = () => new Promise((resolve) => setTimeout(resolve, 1));
+      while (Object.values(io.engine.clients).some(between)) await moment();
+      const sessions = Object.values(io.engine.clients);
+      away = true; // until all has been noticed, nobody comes back
       connections.forEach((c) => c.destroy());
+      while (sessions.some(({ readyState }) => readyState !== "closed")) await moment();
+      away = false;
     },
     stop: () => new Promise((resolve) => {
       io.close();

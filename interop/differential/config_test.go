@@ -36,10 +36,11 @@ var configs = []config{
 	{"no upgrades", 1, options{"allowEIO3": true, "allowUpgrades": false}, engineio.Options{DisableUpgrades: true}},
 	{"allow request", 1, options{"allowEIO3": true, "refuse": true}, engineio.Options{AllowRequest: refuse}},
 	{"initial packet", 1, options{"allowEIO3": true, "initialPacket": "welcome"}, engineio.Options{InitialMessage: engineio.NewMessage([]byte("welcome"), false)}},
-	// A busy machine must repeat the poll that the ping answered before the timeout, or one side is told by a refusal.
-	{"heartbeat", 1, options{"allowEIO3": true, "pingInterval": 400, "pingTimeout": 1500},
-		engineio.Options{PingInterval: 400 * time.Millisecond, PingTimeout: 1500 * time.Millisecond}},
-	{"upgrade timeout", 1, options{"allowEIO3": true, "upgradeTimeout": 800}, engineio.Options{UpgradeTimeout: 800 * time.Millisecond}},
+	// A busy machine must be through with the steps before the first ping, and repeat the poll that it answered before
+	// the timeout, or one side is told by a refusal. The same goes for the probe and the timeout of the upgrade.
+	{"heartbeat", 1, options{"allowEIO3": true, "pingInterval": 1500, "pingTimeout": 3000},
+		engineio.Options{PingInterval: 1500 * time.Millisecond, PingTimeout: 3 * time.Second}},
+	{"upgrade timeout", 1, options{"allowEIO3": true, "upgradeTimeout": 3000}, engineio.Options{UpgradeTimeout: 3 * time.Second}},
 	{"deflate", 1, options{"allowEIO3": true, "perMessageDeflate": true}, engineio.Options{Deflate: &engineio.Deflate{}}},
 }
 

@@ -33,8 +33,8 @@ func generate(seed uint64, n int) *script {
 // patient are the configurations in which time passing shows something, and
 // how much has to pass.
 var patient = map[string]time.Duration{
-	"heartbeat":       2300 * time.Millisecond,
-	"upgrade timeout": 1200 * time.Millisecond,
+	"heartbeat":       5 * time.Second,
+	"upgrade timeout": 3500 * time.Millisecond,
 }
 
 // silence is a script of a session that falls silent. There is nothing else in

@@ -285,7 +285,8 @@ func TestUpgradeCutAtItsEnd(t *testing.T) {
 
 func upgradeCutAtItsEnd(t *testing.T, client string) {
 	t.Parallel()
-	sio, addr := recoverable(t, &engineio.Options{PingInterval: 300 * time.Millisecond, PingTimeout: time.Second})
+	const pingInterval, pingTimeout = 300 * time.Millisecond, 5 * time.Second // a busy machine may let a process wait for seconds
+	sio, addr := recoverable(t, &engineio.Options{PingInterval: pingInterval, PingTimeout: pingTimeout})
 	line := newLine(t, addr)
 	var once, noticed sync.Once
 	var upgrading atomic.Bool
@@ -326,7 +327,7 @@ func upgradeCutAtItsEnd(t *testing.T, client string) {
 	emit()
 	if client == "sio-client-4" {
 		<-broken
-		time.Sleep(2 * time.Second) // longer than the ping timeout: it would have been hit
+		time.Sleep(pingInterval + pingTimeout + time.Second) // the timeout would have been hit
 	} else {
 		if err := p.Read(&r); err != nil {
 			t.Fatal(err)

@@ -95,8 +95,9 @@ func TestContractOnRedisCluster(t *testing.T) {
 	})
 }
 
-// impatient are nodes that do not wait for long for those that are dead.
-var impatient = sioadapter.ClusterOptions{RequestTimeout: time.Second}
+// impatient are nodes that do not wait for long for those that are dead, and
+// long enough for those that a busy machine lets wait.
+var impatient = sioadapter.ClusterOptions{RequestTimeout: 3 * time.Second}
 
 // contract runs the contract test on a Redis of its own. Each cluster has
 // channels of its own.

@@ -657,7 +657,7 @@ func TestMixedRecoveryAfterShutdown(t *testing.T) {
 	}
 	until(t, "the client has got an event", func() bool { return received(1) })
 	c.js.do("move", command{URL: c.servers[2].url()}, nil)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	if err := c.servers[1].(*goServer).io.Shutdown(ctx); err != nil {
 		t.Error(err)
@@ -683,7 +683,7 @@ func TestMixedFault_C05_NodeStopped(t *testing.T) {
 		}
 		t.Run(a.name, func(t *testing.T) {
 			c := start(t, a.name, func(conn redisadapter.Conn) sioadapter.Factory {
-				impatient := sioadapter.ClusterOptions{RequestTimeout: 500 * time.Millisecond}
+				impatient := sioadapter.ClusterOptions{RequestTimeout: 2 * time.Second}
 				switch a.name {
 				case "sharded":
 					return redisadapter.New(conn, &redisadapter.Options{Sharded: true, Cluster: impatient})
@@ -759,7 +759,7 @@ func TestMixedRecovery(t *testing.T) {
 	emit()
 	for _, to := range path[1:] {
 		until(t, "the client has got all", func() bool { return len(numbers()) >= n })
-		c.js.do("cut", command{URL: c.servers[to].url(), Delay: 500}, nil)
+		c.js.do("cut", command{URL: c.servers[to].url(), Delay: 1500}, nil)
 		emit()
 		var back struct {
 			ID        string

@@ -14,6 +14,7 @@ import { Server } from "socket.io";
 import { io as connect } from "socket.io-client-4";
 
 const [kind, port] = process.argv.slice(2);
+const patience = 30_000; // milliseconds for an answer; a test machine may be slow
 const open = async () => {
   const client = createClient({ url: `redis://127.0.0.1:${port}` });
   client.on("error", () => {});
@@ -23,9 +24,9 @@ const open = async () => {
 const pub = await open();
 const sub = await open();
 const adapters = {
-  pubsub: () => createAdapter(pub, sub),
-  "pubsub-7": () => createAdapter7(pub, sub),
-  direct: () => createAdapter(pub, sub, { publishOnSpecificResponseChannel: true }),
+  pubsub: () => createAdapter(pub, sub, { requestsTimeout: patience }),
+  "pubsub-7": () => createAdapter7(pub, sub, { requestsTimeout: patience }),
+  direct: () => createAdapter(pub, sub, { publishOnSpecificResponseChannel: true, requestsTimeout: patience }),
   sharded: () => createShardedAdapter(pub, sub),
   "sharded-static": () => createShardedAdapter(pub, sub, { subscriptionMode: "static" }),
   "sharded-private": () => createShardedAdapter(pub, sub, { subscriptionMode: "dynamic-private" }),
@@ -67,7 +68,7 @@ let client;
 const received = [];
 const ops = {
   emit: (c) => void select(io, c).emit(...real(c.args)),
-  ask: async (c) => plain(await select(io, c).timeout(5000).emitWithAck(...real(c.args))),
+  ask: async (c) => plain(await select(io, c).timeout(patience).emitWithAck(...real(c.args))),
   fetch: async (c) => (await select(io, c).fetchSockets()).map((s) => ({ id: s.id, rooms: [...s.rooms], data: s.data })),
   join: (c) => void select(io, c).socketsJoin(c.join),
   leave: (c) => void select(io, c).socketsLeave(c.join),

@@ -230,7 +230,7 @@ func testServerAsk(r *rig) {
 	// One does not answer.
 	if len(r.nodes) > 1 {
 		r.nodes[1].adapter.OnServerEvent(func(*sioadapter.ServerEvent) {})
-		ctx, cancel := context.WithTimeout(r.Context(), r.suite.Timeout/20)
+		ctx, cancel := context.WithTimeout(r.Context(), r.suite.Timeout/10)
 		defer cancel()
 		a := r.askServers(ctx, r.nodes[0], "double", 1)
 		if a.count() != len(r.nodes)-2 || a.complete() {
@@ -266,7 +266,7 @@ func testNodeLeaves(r *rig) {
 	if a.count() != len(rest) || a.partial != nil {
 		r.Errorf("%d answers, want %d, %v", a.count(), len(rest), a.partial)
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), r.suite.Timeout/50)
+	ctx, cancel := context.WithTimeout(r.Context(), r.suite.Timeout/20)
 	defer cancel()
 	servers := r.askServers(ctx, rest[0], "there?") // nobody answers
 	if servers.expected != len(rest)-1 {

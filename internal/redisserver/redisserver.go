@@ -5,6 +5,7 @@ package redisserver
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -24,8 +25,8 @@ type Server struct {
 	t    testing.TB
 	args []string
 	mu   sync.Mutex
-	cmd  *exec.Cmd // nil: not running
-	log  *bytes.Buffer
+	cmd  *exec.Cmd     // nil: not running
+	over chan struct{} // closed when cmd has ended
 }
 
 // Start starts a server, which ends with the test. Without a redis-server on
@@ -33,38 +34,70 @@ type Server struct {
 // "--cluster-enabled", "yes".
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	s, dir := &Server{t: t}, t.TempDir()
+	t.Cleanup(s.Kill)
+	const tries = 3 // somebody else may take the port before the server does
+	var err error
+	for range tries {
+		var l net.Listener
+		if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			break
+		}
+		s.Addr = l.Addr().String()
+		l.Close()
+		_, port, _ := net.SplitHostPort(s.Addr)
+		s.args = append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", dir, "--loglevel", "warning"}, args...)
+		if err = s.start(); err == nil || !errors.Is(err, errEnded) {
+			break
+		}
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{Addr: l.Addr().String(), t: t}
-	l.Close()
-	_, port, _ := net.SplitHostPort(s.Addr)
-	s.args = append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir(), "--loglevel", "warning"}, args...)
-	s.Start()
-	t.Cleanup(s.Kill)
 	return s
 }
+
+var errEnded = errors.New("redis-server has ended")
 
 // Start starts the process again, on the same port and without data. It waits
 // until the server answers.
 func (s *Server) Start() {
 	s.t.Helper()
-	s.log = &bytes.Buffer{}
-	cmd := exec.Command("redis-server", s.args...)
-	cmd.Stdout, cmd.Stderr = s.log, s.log
-	if err := cmd.Start(); err != nil {
-		s.t.Fatalf("redis-server is needed for this test: %v", err)
+	if err := s.start(); err != nil {
+		s.t.Fatal(err)
 	}
+}
+
+func (s *Server) start() error {
+	log := &bytes.Buffer{}
+	cmd, over := exec.Command("redis-server", s.args...), make(chan struct{})
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("redis-server is needed for this test: %w", err)
+	}
+	go func() { // ends with the process; Kill waits for it
+		defer close(over)
+		_ = cmd.Wait()
+	}()
 	s.mu.Lock()
-	s.cmd = cmd
+	s.cmd, s.over = cmd, over
 	s.mu.Unlock()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if reply, err := s.command("PING"); err == nil && strings.HasPrefix(reply, "+") {
-			return
-		} else if time.Now().After(deadline) {
+	// Another server that has the port would answer, too.
+	ours := fmt.Sprintf(`return string.find(redis.call("INFO", "server"), "process_id:%d\r", 1, true) and 1 or 0`, cmd.Process.Pid)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		reply, err := s.command("EVAL", ours, "0")
+		if err == nil && reply == ":1" {
+			return nil
+		}
+		select {
+		case <-over:
 			s.Kill()
-			s.t.Fatalf("redis-server does not answer: %v %s\n%s", err, reply, s.log)
+			return fmt.Errorf("%w\n%s", errEnded, log)
+		default:
+		}
+		if time.Now().After(deadline) {
+			s.Kill()
+			return fmt.Errorf("redis-server does not answer: %v %s\n%s", err, reply, log)
 		}
 	}
 }
@@ -72,12 +105,12 @@ func (s *Server) Start() {
 // Kill ends the process at once, by SIGKILL. Nothing happens if it does not run.
 func (s *Server) Kill() {
 	s.mu.Lock()
-	cmd := s.cmd
+	cmd, over := s.cmd, s.over
 	s.cmd = nil
 	s.mu.Unlock()
 	if cmd != nil {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+		<-over
 	}
 }
 

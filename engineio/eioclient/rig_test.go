@@ -167,7 +167,7 @@ func (r *recorder) await(t testing.TB, n int) []string {
 		case <-r.arrived:
 		case err := <-r.closed:
 			t.Fatalf("the session ended with %d of %d messages: %v", len(r.got()), n, err)
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("%d of %d messages came", len(r.got()), n)
 		}
 	}
@@ -234,7 +234,7 @@ func (r *rig) peer() *peer {
 	select {
 	case p := <-r.peers:
 		return p
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		r.t.Fatal("no session came to the server")
 		return nil
 	}
@@ -244,7 +244,7 @@ func (r *rig) peer() *peer {
 func (r *recorder) awaitUpgrade(t testing.TB) {
 	t.Helper()
 	for start := time.Now(); !r.Upgraded(); time.Sleep(time.Millisecond) {
-		if time.Since(start) > 20*time.Second {
+		if time.Since(start) > time.Minute {
 			t.Fatal("the session did not upgrade")
 		}
 	}

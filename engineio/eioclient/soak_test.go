@@ -189,7 +189,11 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	run(1)
 	before := rest()
 	run(each)
-	if after := rest(); after > before {
+	after := rest()
+	for deadline := time.Now().Add(time.Minute); after > before && time.Now().Before(deadline); { // not all moves all the time
+		after = rest()
+	}
+	if after > before {
 		t.Errorf("%d goroutines after %d sessions, %d before", after, each*kinds, before)
 	}
 	t.Logf("%d sessions of %d kinds", each*kinds, kinds)

@@ -126,7 +126,7 @@ func TestSec_S49_ExtensionHeaderInLinearTime(t *testing.T) {
 		header := strings.Repeat(unit, 64<<10/len(unit))
 		for _, header := range []string{header, "permessage-deflate" + header, `a;b="` + header} {
 			best := time.Hour
-			for range 10 {
+			for try := 0; try < 20 && best > 50*time.Millisecond; try++ { // others use the processors, too
 				start := time.Now()
 				NegotiateDeflate([]string{header})
 				best = min(best, time.Since(start))

@@ -33,7 +33,7 @@ func TestFault_X05_LittleMemory(t *testing.T) {
 	t.Parallel()
 	const limit, sessions = 256 << 20, 1000
 	server := start(t, setup{
-		PingInterval: 25 * time.Second, PingTimeout: 20 * time.Second,
+		PingInterval: 5 * time.Minute, PingTimeout: 20 * time.Second, // no place becomes free meanwhile
 		Memory: limit, Sessions: sessions, Ticks: 100 * time.Millisecond, Blob: 50_000,
 	})
 	good := connect(t, server.addr, 5, nil)

@@ -59,7 +59,8 @@ func TestFault_X01_TerminatedUnderLoad(t *testing.T) {
 	n := goal.Count
 	goal.Report(t, goal.Figure{
 		Goal: "G14", What: fmt.Sprintf("from SIGTERM to the end, with %s clients under load", n(clients)),
-		Figure: bye.Took.Round(time.Millisecond).String(), Wanted: "at most 5s", Met: bye.Took <= 5100*time.Millisecond && bye.Error == "",
+		Figure: bye.Took.Round(time.Millisecond).String(), Wanted: "at most " + patience.String(),
+		Met: bye.Took <= patience+100*time.Millisecond && bye.Error == "",
 	})
 	goal.Report(t, goal.Figure{
 		Goal: "G14", What: "events that were accepted before and have not arrived",
@@ -81,11 +82,11 @@ func TestFault_X01_TerminatedUnderLoad(t *testing.T) {
 // keeps those that it has, and takes new ones again when there is room.
 func TestFault_X04_OutOfFiles(t *testing.T) {
 	t.Parallel()
-	server := start(t, setup{PingInterval: time.Second, PingTimeout: 2 * time.Second, Files: 64})
+	server := start(t, setup{PingInterval: time.Second, PingTimeout: 6 * time.Second, Files: 64})
 	o := options(0)
 	var stay []*sioclient.Socket
 	for {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		c, err := sioclient.Dial(ctx, "http://"+server.addr, o)
 		cancel()
 		if err != nil {
@@ -96,13 +97,16 @@ func TestFault_X04_OutOfFiles(t *testing.T) {
 			t.Fatal("there is no limit")
 		}
 	}
-	time.Sleep(4 * time.Second) // more than a ping and its timeout
+	time.Sleep(8 * time.Second) // more than a ping and its timeout
 	for i, c := range stay {
 		if !c.Connected() {
 			t.Errorf("client %d was lost: %v", i, c.State())
 		}
 	}
 	const room = 10
+	if len(stay) < room {
+		t.Fatalf("only %d clients fit in", len(stay))
+	}
 	closeAll(stay[:room])
 	for range room / 2 {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -114,7 +118,7 @@ func TestFault_X04_OutOfFiles(t *testing.T) {
 		}
 		t.Cleanup(func() { c.Close() })
 	}
-	if bye := server.terminate(); bye.Error != "" || bye.CPU > 2*time.Second {
+	if bye := server.terminate(); bye.Error != "" || bye.CPU > 5*time.Second { // of more than ten
 		t.Errorf("the server used %v and ended with %q", bye.CPU, bye.Error)
 	}
 	t.Logf("%d clients", len(stay))
@@ -124,9 +128,9 @@ func TestFault_X04_OutOfFiles(t *testing.T) {
 // nobody is given up for it.
 func TestFault_X08_BusyProcess(t *testing.T) {
 	t.Parallel()
-	server := start(t, setup{PingInterval: time.Second, PingTimeout: 2 * time.Second, Procs: 1, Busy: true})
+	server := start(t, setup{PingInterval: time.Second, PingTimeout: 6 * time.Second, Procs: 1, Busy: true})
 	all := connect(t, server.addr, 50, nil)
-	time.Sleep(goal.Size(4*time.Second, time.Minute))
+	time.Sleep(goal.Size(8*time.Second, time.Minute))
 	for i, c := range all {
 		if !c.Connected() {
 			t.Errorf("client %d was lost: %v", i, c.State())
@@ -213,7 +217,7 @@ func TestFault_X02_X03_ServersAreReplaced(t *testing.T) {
 
 // echoes reports whether the server of a socket answers.
 func echoes(c *sioclient.Socket) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	_, err := c.Call(ctx, "echo", 1)
 	return err == nil

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/siogo/sio/engineio"
+	"github.com/siogo/sio/internal/goal"
 	"github.com/siogo/sio/internal/leak"
 	"github.com/siogo/sio/socketio"
 )
@@ -35,6 +36,7 @@ type setup struct {
 	Blob                      int           // bytes that each numbered event carries besides
 	Memory                    int64         // GOMEMLIMIT; 0: none
 	Sessions                  int           // engineio.Options.MaxSessions
+	Patience                  time.Duration // of Shutdown
 }
 
 // A holding is what the server's process holds.
@@ -53,6 +55,10 @@ type farewell struct {
 }
 
 const setupVariable = "SIO_SOAK_SERVER"
+
+// patience is how long a server may take to end: 5 s are the goal, which a busy
+// machine must not fail.
+var patience = goal.Size(30*time.Second, 5*time.Second)
 
 func TestMain(m *testing.M) {
 	if text := os.Getenv(setupVariable); text != "" {
@@ -144,7 +150,7 @@ func serve(s setup) {
 	}
 	<-ctx.Done()
 	begin := time.Now()
-	patience, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	patience, cancel := context.WithTimeout(context.Background(), s.Patience)
 	defer cancel()
 	if err := io.Shutdown(patience); err != nil {
 		bye.Error = err.Error()
@@ -153,7 +159,7 @@ func serve(s setup) {
 	hs.Shutdown(patience)
 	<-served
 	stop()
-	for range 100 { // those that have just ended need a moment to be gone
+	for range 1000 { // those that have just ended need a moment to be gone
 		if bye.Left = leak.Take().Beyond(atFirst); len(bye.Left) == 0 {
 			break
 		}
@@ -178,6 +184,7 @@ type process struct {
 // start starts a server that ends with the test.
 func start(t *testing.T, s setup) *process {
 	t.Helper()
+	s.Patience = patience
 	text, err := json.Marshal(s)
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 
 // Poll.Call(ctx, io.To("game:7"), …) does not compile: a room selection is an Audience, not a Peer.
 func nextRound(ctx context.Context, io *socketio.Server) (ready, gone int) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	for r := range Poll.Each(ctx, io.To("game:7"), struct{}{}) { // answers as they arrive
 		if r.Err != nil { // one entry for each socket without an answer; r.SocketID says which

@@ -247,7 +247,7 @@ func TestConnectEnds(t *testing.T) {
 		t.Errorf("nobody there: %d", code)
 	}
 	// At the end of the input, what was asked is still answered.
-	code, stdout, stderr := sio(t, "?echo 1\n?echo 2\necho 3", "connect", url, "-wait", "300ms")
+	code, stdout, stderr := sio(t, "?echo 1\n?echo 2\necho 3", "connect", url, "-wait", "3s")
 	for _, want := range []string{"answer to echo 1", "answer to echo 2", "← echo 3"} {
 		if code != exitOK || !strings.Contains(stdout, want) {
 			t.Errorf("%q is missing: %d, %q, %q", want, code, stdout, stderr)

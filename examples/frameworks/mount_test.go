@@ -165,7 +165,7 @@ func (p *poller) post(body string) {
 // ask sends a request and returns the body of its answer.
 func (p *poller) ask(method, body string) string {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, p.url, strings.NewReader(body))
 	if err != nil {
@@ -195,7 +195,7 @@ type socket struct {
 
 func dial(t *testing.T, addr, query string) *socket {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	conn, _, err := websocket.Dial(ctx, "ws://"+addr+"/socket.io/?EIO=4&transport=websocket"+query, nil)
 	if err != nil {

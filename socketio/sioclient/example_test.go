@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
+	"sync"
 	"time"
 
 	"github.com/siogo/sio/socketio"
@@ -68,7 +69,7 @@ func serve() (url string, stop func()) {
 func ExampleDial() {
 	url, stop := serve()
 	defer stop()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 
 	c, err := sioclient.Dial(ctx, url, nil)
@@ -148,9 +149,10 @@ func ExampleSocket_States() {
 		fmt.Println(err)
 		return
 	}
-	time.AfterFunc(10*time.Millisecond, func() { c.Connect(ctx) })
-	for st := range c.States(ctx) {
+	var connect sync.Once
+	for st := range c.States(ctx) { // the first one is what it is now
 		fmt.Println(st.Kind)
+		connect.Do(func() { go c.Connect(ctx) })
 		if st.Kind == sioclient.Connected && !st.Recovered {
 			c.Close() // a real program asks for what it may have missed
 		}

@@ -93,7 +93,7 @@ function start(port, listening) {
     // A client that is between two polls is not told, but finds its session gone. One that has left does not come back.
     const between = (session) => !session.transport.writable;
     const sessions = () => [io.engine, engine].flatMap((e) => Object.values(e.clients));
-    for (let i = 0; i < 500 && sessions().some(between); i++) await new Promise((resolve) => setTimeout(resolve, 1));
+    for (let i = 0; i < 5_000 && sessions().some(between); i++) await new Promise((resolve) => setTimeout(resolve, 1));
     // Node.js serves the connections that it has while it closes, also one that a browser opened and has not used yet:
     // a client would come back by it to the server that is about to go, and lose there what it sends.
     for (const event of ["request", "upgrade"]) {

@@ -89,7 +89,9 @@ function start(port, listening) {
       const moment = () => new Promise((resolve) => setTimeout(resolve, 1));
       while (Object.values(io.engine.clients).some(between)) await moment();
       const sessions = Object.values(io.engine.clients);
-      away = true; // until all has been noticed, nobody comes back
+      // Until all has been noticed nobody comes back, and no command is answered: an event that was emitted now would go
+      // to a poll whose connection is gone, and take from the session the only way to notice.
+      away = true;
       connections.forEach((c) => c.destroy());
       while (sessions.some(({ readyState }) => readyState !== "closed")) await moment();
       away = false;

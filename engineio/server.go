@@ -149,15 +149,19 @@ func (srv *Server) addConn(descriptor bool) *rawconn.Poller {
 	return srv.pollers[srv.turn%len(srv.pollers)]
 }
 
-// maxPollers is how many pollers a server has at the most. There is one for each
-// processor, since they run brief handlers as well.
-const maxPollers = 64
+// pollerWorkers is how many workers a poller has at the most. There is one for
+// each processor, since they run brief handlers as well. Those of one poller
+// share its queue in the kernel, so there are more pollers where there are more
+// processors.
+const pollerWorkers = 8
 
 // startPollersLocked starts the pollers with the first WebSocket, where there
 // is such a thing. They end with the server.
 func (srv *Server) startPollersLocked() {
-	for range min(runtime.GOMAXPROCS(0), maxPollers) {
-		p, err := rawconn.NewPoller()
+	processors := runtime.GOMAXPROCS(0)
+	n := (processors + pollerWorkers - 1) / pollerWorkers
+	for range n {
+		p, err := rawconn.NewPoller((processors + n - 1) / n)
 		if err != nil {
 			srv.noPollers = true
 			return

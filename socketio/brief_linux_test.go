@@ -67,7 +67,7 @@ func (l live) expect(frames ...string) {
 }
 
 // polls reports whether the calling goroutine is a poller.
-func polls() bool { return strings.Contains(string(debug.Stack()), "rawconn.(*Poller).run") }
+func polls() bool { return strings.Contains(string(debug.Stack()), "rawconn.(*worker).run") }
 
 // crowd returns so many clients that each poller has several.
 func crowd(t *testing.T, s *siotest.Server) []live {

@@ -3,47 +3,97 @@ package rawconn
 import (
 	"net"
 	"os"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/siogo/sio/internal/handoff"
 )
 
-// A Poller waits for any number of descriptors with one goroutine: an epoll
-// instance that Go's own poller watches, so that no thread is blocked. A
+// A Poller waits for any number of descriptors with an epoll instance. A
 // connection that it watches owns no goroutine and no net.Conn.
+//
+// It has workers, each a goroutine that handles events. While one keeps up, it
+// is alone: what arrives while it is being woken is handled in one go, which
+// costs less than to wake another for it. One that falls behind calls another.
+//
+// One worker at a time waits, in one of two ways. Usually it waits for the gate,
+// a second epoll instance that holds the first and is watched by Go's own
+// poller, so that no thread is blocked. That takes Go's scheduler some time at
+// each event. So while events come in quick succession, the worker waits with
+// its thread, in the system call; but not for long, since goroutines that could
+// run on that thread may have to wait for it, and one processor is always left to
+// others.
 type Poller struct {
-	epoll *os.File
-	raw   syscall.RawConn
-	fd    int
-	done  chan struct{}
+	fd     int // of the epoll instance
+	gate   *os.File
+	raw    syscall.RawConn // of the gate
+	closed chan struct{}
 
-	mu    sync.Mutex
-	slots []Watcher // by slot; nil: free
-	gens  []uint32  // generation of each slot, so that late events find nobody
-	free  []int32
+	workers  []*worker // immutable
+	mayBlock int32     // how many workers of all pollers may wait with their threads; immutable
+	living   sync.WaitGroup
 
-	// Polling is a role that changes its goroutine when a task takes too long.
-	// What follows belongs to the goroutine that has it.
-	role   handoff.Role
-	busy   Watcher // whose task was the last thing the role was used for; nil: done with
-	events [256]syscall.EpollEvent
-	ready  []syscall.EpollEvent // those of events that nobody was told of yet
-	turn   []Watcher            // to be called again now
-	again  []Watcher            // to be called again after the next wait
+	idle atomic.Int32 // the length of parked
+
+	mu      sync.Mutex
+	slots   []Watcher // by slot; nil: free
+	gens    []uint32  // generation of each slot, so that late events find nobody
+	free    []int32
+	parked  []*worker // those with nothing to do
+	waiting bool      // one waits for events, or is about to look
+
+	// Of the worker that waits.
+	open       bool          // the gate tells of events
+	blockUntil time.Duration // until when a worker may wait with its thread
 }
 
+// A worker handles events of its poller. To do so is a role that changes its
+// goroutine when a task takes too long; all fields but called belong to the
+// goroutine that has it.
+type worker struct {
+	p      *Poller
+	role   handoff.Role
+	called chan struct{} // holds a token when there is more to do than others can
+
+	busy   Watcher // whose task was the last thing the role was used for; nil: done with
+	events [64]syscall.EpollEvent
+	n      int                   // how many events there are
+	ready  []syscall.EpollEvent  // those that nobody was told of yet
+	turn   []Watcher             // to be called again now
+	again  []Watcher             // to be called again after the next look
+	look   func(fd uintptr) bool // tryPoll
+	err    error                 // of look
+	streak int                   // how much there was to do since there was one thing at most
+}
+
+// blocked is how many workers of all pollers wait with their threads.
+var blocked atomic.Int32
+
+const (
+	// behind is after how many events in a streak a worker calls another.
+	behind = 16
+	// quick is how soon an event has to come for the next to be waited for with
+	// the thread.
+	quick = time.Millisecond
+	// block is how long, in all, a worker waits so until it goes through the gate
+	// again, where the goroutines that want its thread have their turn.
+	block = 2 * time.Millisecond
+)
+
 // A Watcher is told when its descriptor may have become readable or writable,
-// or has ended. Its methods are called by the poller's goroutine, one at a
-// time: they must not wait. Edges are reported, not levels.
+// or has ended. Its methods are called by the poller's workers, maybe by several
+// at once: they must not wait. Edges are reported, not levels.
 type Watcher interface {
 	// Ready is to read and write what can be. It reports true to be called
-	// again, as Readable, after others had their turn. The poller does the task,
+	// again, as Readable, after others had their turn. The worker does the task,
 	// if it is not nil, before anything else, in the manner of package handoff.
 	Ready(r Readiness) (again bool, task handoff.Task)
 
-	// Settle is called after the task of the last Ready has ended or has lost
-	// the poller's role.
+	// Settle is called after a task that Ready returned has ended or has lost its
+	// worker.
 	Settle()
 }
 
@@ -77,84 +127,275 @@ func readiness(events uint32) (r Readiness) {
 	return r
 }
 
-// NewPoller starts a poller. Its goroutine ends with Close.
-func NewPoller() (*Poller, error) {
+// NewPoller starts a poller with so many workers. They end with Close.
+func NewPoller(workers int) (*Poller, error) {
 	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	if err := syscall.SetNonblock(fd, true); err != nil { // or os.File would not poll it
+	p := &Poller{fd: fd, closed: make(chan struct{}), mayBlock: int32(runtime.GOMAXPROCS(0) - 1)}
+	if err := p.build(); err != nil {
 		syscall.Close(fd)
 		return nil, err
 	}
-	p := &Poller{epoll: os.NewFile(uintptr(fd), "epoll"), fd: fd, done: make(chan struct{})}
-	if p.raw, err = p.epoll.SyscallConn(); err != nil {
-		p.epoll.Close()
-		return nil, err
+	p.living.Add(workers)
+	p.workers = make([]*worker, workers)
+	for i := range p.workers {
+		w := &worker{p: p, called: make(chan struct{}, 1)}
+		w.look = w.tryPoll
+		w.role.Init(w.run)
+		p.workers[i] = w
 	}
-	p.role.Init(p.run)
-	go p.run() // ends with Close, which waits for it, or hands its role off
+	for _, w := range p.workers {
+		go w.run() // ends with Close, which waits for it, or hands its role off
+	}
 	return p, nil
+}
+
+// build makes the gate, which is open at first.
+func (p *Poller) build() error {
+	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	if err := syscall.SetNonblock(fd, true); err != nil { // or os.File would not poll it
+		syscall.Close(fd)
+		return err
+	}
+	p.gate = os.NewFile(uintptr(fd), "epoll")
+	p.raw, err = p.gate.SyscallConn()
+	if err == nil {
+		e := syscall.EpollEvent{Events: syscall.EPOLLIN}
+		err = os.NewSyscallError("epoll_ctl", syscall.EpollCtl(fd, syscall.EPOLL_CTL_ADD, p.fd, &e))
+	}
+	if err != nil {
+		p.gate.Close()
+		return err
+	}
+	p.open = true
+	return nil
 }
 
 // Close ends the poller. Nothing may be watched any more. It may be called by a
 // task; tasks that go on are not waited for.
 func (p *Poller) Close() {
-	p.epoll.Close()
-	p.role.HandOff()
-	<-p.done
+	p.gate.Close()
+	close(p.closed)
+	for _, w := range p.workers {
+		w.role.HandOff()
+	}
+	p.living.Wait()
+	syscall.Close(p.fd)
 }
 
-// run is the life of a goroutine with the role of polling.
-func (p *Poller) run() {
+// call wakes a worker that has nothing to do, if there is one.
+func (p *Poller) call() {
+	if p.idle.Load() == 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.parked); n > 0 {
+		p.parked[n-1].called <- struct{}{} // which has room for it
+		p.parked = p.parked[:n-1]
+		p.idle.Add(-1)
+	}
+}
+
+// park waits until the worker is called, unless nobody else waits for events. It
+// reports false when the poller is closed.
+func (p *Poller) park(w *worker) bool {
+	p.mu.Lock()
+	if !p.waiting {
+		p.mu.Unlock()
+		return true
+	}
+	p.parked = append(p.parked, w)
+	p.idle.Add(1)
+	p.mu.Unlock()
+	select {
+	case <-w.called:
+		return true
+	case <-p.closed:
+		return false
+	}
+}
+
+// claimWait makes the caller the one that waits, if there is none, until it
+// calls endWait.
+func (p *Poller) claimWait() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.waiting {
+		return false
+	}
+	p.waiting = true
+	return true
+}
+
+func (p *Poller) endWait() {
+	p.mu.Lock()
+	p.waiting = false
+	p.mu.Unlock()
+}
+
+// run is the life of a goroutine with the role of a worker.
+func (w *worker) run() {
 	for {
-		if p.busy != nil {
-			p.busy.Settle()
-			p.busy = nil
+		if w.busy != nil {
+			w.busy.Settle()
+			w.busy = nil
 		}
-		var w Watcher
+		var c Watcher
 		r := Readable
 		switch {
-		case len(p.ready) > 0:
-			e := &p.ready[0]
-			w, r = p.watcher(e.Fd, e.Pad), readiness(e.Events)
-			p.ready = p.ready[1:]
-		case len(p.turn) > 0:
-			w = p.turn[0]
-			p.turn = p.turn[1:]
-		case !p.wait():
-			close(p.done)
+		case len(w.ready) > 0:
+			e := &w.ready[0]
+			c, r = w.p.watcher(e.Fd, e.Pad), readiness(e.Events)
+			w.ready = w.ready[1:]
+		case len(w.turn) > 0:
+			c = w.turn[0]
+			w.turn = w.turn[1:]
+		case !w.next():
+			w.p.living.Done()
 			return
 		}
-		if w == nil {
+		if c == nil {
 			continue
 		}
-		again, task := w.Ready(r)
+		again, task := c.Ready(r)
 		if again {
-			p.again = append(p.again, w)
+			w.again = append(w.again, c)
 		}
 		if task != nil {
-			p.busy = w
-			if !p.role.Do(task) {
+			w.busy = c
+			if !w.role.Do(task) {
 				return
 			}
 		}
 	}
 }
 
-// wait waits for events, but not if somebody is to be called again. It reports
-// false when the poller is closed.
-func (p *Poller) wait() bool {
-	n := 0
-	err := p.raw.Read(func(fd uintptr) bool {
+// next gets the worker something to do: it waits for events if nobody else
+// does, else until it is called. It reports false when the poller is closed.
+func (w *worker) next() bool {
+	for {
 		var err error
-		n, err = syscall.EpollWait(int(fd), p.events[:], 0)
-		return n > 0 || len(p.again) > 0 || err != nil && err != syscall.EINTR
-	})
-	p.ready = p.events[:max(n, 0)]
-	p.turn, p.again = p.again, nil
-	return err == nil
+		waits := w.p.claimWait()
+		if waits {
+			err = w.wait()
+			w.p.endWait()
+		} else {
+			err = w.poll(0)
+		}
+		if err != nil {
+			return false
+		}
+		if w.n > 0 || len(w.again) > 0 {
+			break
+		}
+		if !waits && !w.p.park(w) {
+			return false
+		}
+	}
+	w.ready = w.events[:w.n]
+	w.turn, w.again = w.again, nil
+	switch n := len(w.ready) + len(w.turn); {
+	case n == 1 && len(w.turn) == 0: // it keeps up
+		w.streak = 0
+	case w.streak+n < behind:
+		w.streak += n
+	default:
+		w.streak = 0
+		w.p.call()
+	}
+	return true
 }
+
+// wait waits for events, but not if somebody is to be called again. It fails
+// when the poller is closed.
+func (w *worker) wait() error {
+	p := w.p
+	if len(w.again) > 0 {
+		return w.poll(0)
+	}
+	began := clock()
+	if left := p.blockUntil - began; left > 0 {
+		if looked, err := w.block(left); err != nil || looked && w.n > 0 {
+			return err
+		}
+	}
+	if err := p.raw.Read(w.look); err != nil {
+		return err
+	}
+	p.blockUntil = 0
+	if now := clock(); now-began < quick {
+		p.blockUntil = now + block
+	}
+	return w.err
+}
+
+// block waits for events with the thread of the goroutine, unless too many do.
+func (w *worker) block(d time.Duration) (looked bool, err error) {
+	defer blocked.Add(-1)
+	if blocked.Add(1) > w.p.mayBlock {
+		return false, nil
+	}
+	if err := w.p.openGate(false); err != nil {
+		return false, err
+	}
+	return true, w.poll(d)
+}
+
+// poll looks for events for so long. It fails when the poller is closed.
+func (w *worker) poll(d time.Duration) error {
+	n, err := syscall.EpollWait(w.p.fd, w.events[:], int((d+time.Millisecond-1)/time.Millisecond))
+	w.n = max(n, 0)
+	if err != nil && err != syscall.EINTR {
+		return os.NewSyscallError("epoll_wait", err)
+	}
+	select {
+	case <-w.p.closed:
+		return os.ErrClosed
+	default:
+		return nil
+	}
+}
+
+// tryPoll looks for events. If there are none, the gate is open, and it reports
+// false to wait for it.
+func (w *worker) tryPoll(uintptr) bool {
+	w.err = w.p.openGate(true)
+	if w.err == nil {
+		w.err = w.poll(0)
+	}
+	return w.n > 0 || w.err != nil
+}
+
+// openGate lets the gate tell of events, or not. The latter is for a worker that
+// waits with its thread: Go's poller would be woken by every event, for nobody.
+func (p *Poller) openGate(open bool) error {
+	if p.open == open {
+		return nil
+	}
+	var e syscall.EpollEvent
+	if open {
+		e.Events = syscall.EPOLLIN
+	}
+	var err error
+	if cerr := p.raw.Control(func(fd uintptr) {
+		err = os.NewSyscallError("epoll_ctl", syscall.EpollCtl(int(fd), syscall.EPOLL_CTL_MOD, p.fd, &e))
+	}); cerr != nil {
+		return cerr
+	}
+	p.open = open
+	return err
+}
+
+// clock is the time since a moment in the past, without the cost of the date.
+func clock() time.Duration { return time.Since(clockStart) }
+
+var clockStart = time.Now()
 
 func (p *Poller) watcher(slot, gen int32) Watcher {
 	p.mu.Lock()

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/siogo/sio/internal/handoff"
 	"go.uber.org/goleak"
@@ -89,7 +90,7 @@ func pair(t *testing.T) (client, server net.Conn) {
 // Many connections of one poller get back all that they send, however it is
 // cut, and each ends when its client does.
 func TestPollerReflects(t *testing.T) {
-	p, err := NewPoller()
+	p, err := NewPoller(2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +141,7 @@ func TestPollerReflects(t *testing.T) {
 
 // A cut is seen by the watcher as the end.
 func TestCut(t *testing.T) {
-	p, err := NewPoller()
+	p, err := NewPoller(2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +163,7 @@ func TestCut(t *testing.T) {
 
 // What is no connection of the operating system stays as it is.
 func TestDetachRefuses(t *testing.T) {
-	p, err := NewPoller()
+	p, err := NewPoller(2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +178,7 @@ func TestDetachRefuses(t *testing.T) {
 
 // A slot that was given to another connection gets no events of the old one.
 func TestStaleEvents(t *testing.T) {
-	p, err := NewPoller()
+	p, err := NewPoller(2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,22 +197,22 @@ func TestStaleEvents(t *testing.T) {
 	}
 }
 
-// A worker is a Watcher that has a task whenever bytes have come, and notes when
+// A laborer is a Watcher that has a task whenever bytes have come, and notes when
 // it is told that the task is over. It reads nothing.
-type worker struct {
+type laborer struct {
 	task    func(r *handoff.Role)
 	settled chan struct{}
 }
 
-func (w *worker) Ready(what Readiness) (bool, handoff.Task) {
+func (w *laborer) Ready(what Readiness) (bool, handoff.Task) {
 	if what&Ended != 0 || what&Readable == 0 {
 		return false, nil
 	}
 	return false, w
 }
 
-func (w *worker) Run(r *handoff.Role) { w.task(r) }
-func (w *worker) Settle()             { w.settled <- struct{}{} }
+func (w *laborer) Run(r *handoff.Role) { w.task(r) }
+func (w *laborer) Settle()             { w.settled <- struct{}{} }
 
 // A connection whose task goes on, or ends its goroutine, does not keep the
 // others from being polled, nor the poller from being closed.
@@ -225,12 +226,12 @@ func TestTasksThatTakeThePoller(t *testing.T) {
 		"says so and ends its": func(r *handoff.Role) { r.HandOff(); runtime.Goexit() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := NewPoller()
+			p, err := NewPoller(2)
 			if err != nil {
 				t.Fatal(err)
 			}
 			var ended sync.WaitGroup
-			w := &worker{settled: make(chan struct{}, 1)}
+			w := &laborer{settled: make(chan struct{}, 1)}
 			w.task = func(r *handoff.Role) { defer ended.Done(); task(r) }
 			client, server := pair(t)
 			defer client.Close()
@@ -268,7 +269,7 @@ func TestTasksThatTakeThePoller(t *testing.T) {
 
 // A task may close the poller that runs it.
 func TestCloseByATask(t *testing.T) {
-	p, err := NewPoller()
+	p, err := NewPoller(2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +277,7 @@ func TestCloseByATask(t *testing.T) {
 	defer client.Close()
 	c := p.Detach(server, nil)
 	closed := make(chan struct{})
-	w := &worker{settled: make(chan struct{}, 1)}
+	w := &laborer{settled: make(chan struct{}, 1)}
 	w.task = func(*handoff.Role) { c.Close(); p.Close(); close(closed) }
 	if err := c.Watch(w); err != nil {
 		t.Fatal(err)
@@ -288,7 +289,7 @@ func TestCloseByATask(t *testing.T) {
 // The end of a connection is told with or after its last bytes: a watcher that
 // stops reading when all is drained, unless the end was told, sees it.
 func TestEndWithTheLastBytes(t *testing.T) {
-	p, err := NewPoller()
+	p, err := NewPoller(2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,4 +305,126 @@ func TestEndWithTheLastBytes(t *testing.T) {
 		<-r.done
 		client.Close()
 	}
+}
+
+// A busybody is a Watcher that wants to be called again and again until its
+// worker is behind, and then keeps it waiting, as no other Watcher may.
+type busybody struct {
+	mu               sync.Mutex
+	calls            int
+	reached, release chan struct{}
+}
+
+func (b *busybody) Ready(Readiness) (again bool, task handoff.Task) {
+	b.mu.Lock()
+	b.calls++
+	n := b.calls
+	b.mu.Unlock()
+	switch {
+	case n < 2*behind:
+		return true, nil
+	case n == 2*behind:
+		close(b.reached)
+		<-b.release
+	}
+	return false, nil
+}
+
+func (b *busybody) Settle() {}
+
+// A worker that always finds something to do calls another, which handles what
+// the first does not get to.
+func TestWorkerThatFallsBehind(t *testing.T) {
+	p, err := NewPoller(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	busyClient, server := pair(t)
+	defer busyClient.Close()
+	busy := p.Detach(server, nil)
+	b := &busybody{reached: make(chan struct{}), release: make(chan struct{})}
+	if err := busy.Watch(b); err != nil {
+		t.Fatal(err)
+	}
+	client, server := pair(t)
+	r := &reflector{t: t, c: p.Detach(server, nil), done: make(chan struct{})}
+	if err := r.c.Watch(r); err != nil {
+		t.Fatal(err)
+	}
+	busyClient.Write([]byte("x"))
+	<-b.reached
+	client.Write([]byte("hello"))
+	if _, err := io.ReadFull(client, make([]byte, 5)); err != nil {
+		t.Fatal(err)
+	}
+	client.Close()
+	<-r.done
+	close(b.release)
+	busy.Close()
+}
+
+// While events come in quick succession a worker waits with its thread. When
+// they do not, none does, and the next event is noticed all the same.
+func TestThreadIsHeldWhileBusyOnly(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	p, err := NewPoller(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	client, server := pair(t)
+	r := &reflector{t: t, c: p.Detach(server, nil), done: make(chan struct{})}
+	if err := r.c.Watch(r); err != nil {
+		t.Fatal(err)
+	}
+	echo := func() {
+		t.Helper()
+		client.Write([]byte("hello"))
+		if _, err := io.ReadFull(client, make([]byte, 5)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		for deadline := time.Now().Add(time.Minute); blocked.Load() == 0; echo() {
+			if time.Now().After(deadline) {
+				t.Fatal("no worker waits with its thread although there are events all the time")
+			}
+		}
+		for deadline := time.Now().Add(time.Minute); blocked.Load() != 0; runtime.Gosched() {
+			if time.Now().After(deadline) {
+				t.Fatal("a worker still waits with its thread although nothing happens")
+			}
+		}
+		echo()
+	}
+	client.Close()
+	<-r.done
+}
+
+// Where there is one processor, no worker keeps it from others.
+func TestLastProcessorIsLeftToOthers(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	p, err := NewPoller(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	client, server := pair(t)
+	r := &reflector{t: t, c: p.Detach(server, nil), done: make(chan struct{})}
+	if err := r.c.Watch(r); err != nil {
+		t.Fatal(err)
+	}
+	for range 1000 {
+		client.Write([]byte("hello"))
+		if _, err := io.ReadFull(client, make([]byte, 5)); err != nil {
+			t.Fatal(err)
+		}
+		w := p.workers[0]
+		if looked, err := w.block(time.Hour); looked || err != nil {
+			t.Fatalf("a worker waited with the thread of the only processor, error %v", err)
+		}
+	}
+	client.Close()
+	<-r.done
 }

@@ -30,7 +30,7 @@ const (
 )
 
 // NewPoller fails.
-func NewPoller() (*Poller, error) { return nil, errors.ErrUnsupported }
+func NewPoller(int) (*Poller, error) { return nil, errors.ErrUnsupported }
 
 // Close does nothing.
 func (p *Poller) Close() {}

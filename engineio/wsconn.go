@@ -533,6 +533,9 @@ func (c *wsConn) flushLocked() {
 		return
 	}
 	c.flushing = true
+	if !c.writeOnlyLocked() {
+		return
+	}
 	for c.loadLocked() {
 		if !c.conn.CanTry() {
 			c.startWriterLocked()
@@ -557,6 +560,43 @@ func (c *wsConn) flushLocked() {
 		}
 	}
 	c.idleLocked()
+}
+
+// writeOnlyLocked writes the message that waits, if it is the only one, as most
+// are. It reports whether the flush goes on; if not, it releases mu.
+func (c *wsConn) writeOnlyLocked() bool {
+	s := c.s
+	if len(s.queue) != 1 || s.ws != c || c.ending || c.out != nil || c.aside != nil || !c.conn.Polled() {
+		return true
+	}
+	m := s.queue[0]
+	s.queue[0] = nil
+	s.queue = s.queue[:0]
+	f := c.frame(m)
+	c.room = false
+	s.mu.Unlock()
+	n, err := c.conn.TryWriteOne(f)
+	s.mu.Lock()
+	if n == len(f) {
+		if s.ws == c && s.state != closed {
+			var t tally
+			t.add(m)
+			s.writtenLocked(t)
+		}
+		return true
+	}
+	c.out = outbounds.Get().(*outbound)
+	c.out.inflight = append(c.out.inflight, m)
+	c.out.offset = n
+	switch {
+	case err != nil:
+		c.brokenLocked(err)
+	case !c.room:
+		c.startWriterLocked()
+	default:
+		return true
+	}
+	return false
 }
 
 func (c *wsConn) startWriterLocked() {

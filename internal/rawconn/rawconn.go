@@ -223,12 +223,8 @@ func (c *Conn) TryWrite(bufs [][]byte) (int, error) {
 	switch {
 	case !c.CanTry():
 		return 0, nil
-	case c.poller != nil && len(bufs) == 1: // what most writes are
-		n, err := writeFD(uintptr(c.fd), bufs[0])
-		if err == syscall.EAGAIN {
-			err = nil
-		}
-		return max(n, 0), err
+	case c.poller != nil && len(bufs) == 1:
+		return c.TryWriteOne(bufs[0])
 	}
 	a := attempts.Get().(*attempt)
 	a.bufs, a.n, a.err = bufs, 0, nil
@@ -250,6 +246,15 @@ func (c *Conn) TryWrite(bufs [][]byte) (int, error) {
 		return max(n, 0), werr
 	}
 	return n, nil
+}
+
+// TryWriteOne is TryWrite of one buffer to a detached connection.
+func (c *Conn) TryWriteOne(b []byte) (int, error) {
+	n, err := writeFD(uintptr(c.fd), b)
+	if err == syscall.EAGAIN {
+		err = nil
+	}
+	return max(n, 0), err
 }
 
 // SetWriteDeadline bounds a Write that is under way. A detached connection has

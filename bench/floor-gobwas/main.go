@@ -3,12 +3,17 @@
 // Command floor-gobwas is the floor for WebSocket: gobwas/ws on bare TCP
 // connections, one goroutine with a small stack for each, and no buffer while a
 // connection is idle. It has no polling and no heartbeat timeout.
+//
+// With -http it accepts its connections through net/http, as every server must
+// that shares its port with others and takes part in Go's world of middleware.
 package main
 
 import (
 	"bytes"
+	"flag"
 	"log"
 	"net"
+	"net/http"
 	"sync"
 	"syscall"
 
@@ -24,9 +29,20 @@ func main() {
 			s.Conn.(*conn).write(frame)
 		}
 	})
+	overHTTP := flag.Bool("http", false, "accept connections through net/http")
+	flag.Parse()
 	l, err := net.Listen("tcp", floor.Addr())
 	if err != nil {
 		log.Fatal(err)
+	}
+	if *overHTTP {
+		log.Fatal(http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			nc, _, _, err := ws.UpgradeHTTP(r, w)
+			if err != nil {
+				return // it was answered
+			}
+			start(nc, hub)
+		})))
 	}
 	for {
 		nc, err := l.Accept()
@@ -40,16 +56,21 @@ func main() {
 // accept answers the WebSocket handshake. Its stack has grown by then, so that
 // what stays is a new goroutine with a small one; it ends with the connection.
 func accept(nc net.Conn, hub *floor.Hub) {
-	raw, err := nc.(*net.TCPConn).SyscallConn()
-	if err == nil {
-		_, err = ws.Upgrade(nc)
+	if _, err := ws.Upgrade(nc); err != nil {
+		nc.Close()
+		return
 	}
+	start(nc, hub)
+}
+
+func start(nc net.Conn, hub *floor.Hub) {
+	raw, err := nc.(*net.TCPConn).SyscallConn()
 	if err != nil {
 		nc.Close()
 		return
 	}
 	c := &conn{Conn: nc, raw: raw}
-	go c.serve(hub)
+	go c.serve(hub) // ends with the connection
 }
 
 type conn struct {

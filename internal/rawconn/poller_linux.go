@@ -22,7 +22,7 @@ import (
 // One worker at a time waits, in one of two ways. Usually it waits for the gate,
 // a second epoll instance that holds the first and is watched by Go's own
 // poller, so that no thread is blocked. That takes Go's scheduler some time at
-// each event. So while events come in quick succession, the worker waits with
+// each event. So while there are thousands in a second, the worker waits with
 // its thread, in the system call; but not for long, since goroutines that could
 // run on that thread may have to wait for it, and one processor is always left to
 // others.
@@ -47,7 +47,10 @@ type Poller struct {
 
 	// Of the worker that waits.
 	open       bool          // the gate tells of events
-	blockUntil time.Duration // until when a worker may wait with its thread
+	began      time.Duration // when it last began to wait
+	found      int           // how many events it got then
+	pace       time.Duration // a moving average of the time from event to event
+	blockUntil time.Duration // until when it may wait with its thread
 }
 
 // A worker handles events of its poller. To do so is a role that changes its
@@ -75,12 +78,14 @@ var blocked atomic.Int32
 const (
 	// behind is after how many events in a streak a worker calls another.
 	behind = 16
-	// quick is how soon an event has to come for the next to be waited for with
-	// the thread.
-	quick = time.Millisecond
+	// quick is up to which pace events are waited for with the thread. At a slower
+	// one it would not pay: Go's monitor is busy while a thread is away.
+	quick = 500 * time.Microsecond
 	// block is how long, in all, a worker waits so until it goes through the gate
 	// again, where the goroutines that want its thread have their turn.
-	block = 2 * time.Millisecond
+	block = 5 * time.Millisecond
+	// slow is the most that one wait counts for.
+	slow = 10 * time.Millisecond
 )
 
 // A Watcher is told when its descriptor may have become readable or writable,
@@ -133,7 +138,7 @@ func NewPoller(workers int) (*Poller, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	p := &Poller{fd: fd, closed: make(chan struct{}), mayBlock: int32(runtime.GOMAXPROCS(0) - 1)}
+	p := &Poller{fd: fd, closed: make(chan struct{}), mayBlock: int32(runtime.GOMAXPROCS(0) - 1), pace: slow}
 	if err := p.build(); err != nil {
 		syscall.Close(fd)
 		return nil, err
@@ -233,9 +238,9 @@ func (p *Poller) claimWait() bool {
 	return true
 }
 
-func (p *Poller) endWait() {
+func (p *Poller) endWait(found int) {
 	p.mu.Lock()
-	p.waiting = false
+	p.waiting, p.found = false, found
 	p.mu.Unlock()
 }
 
@@ -284,7 +289,7 @@ func (w *worker) next() bool {
 		waits := w.p.claimWait()
 		if waits {
 			err = w.wait()
-			w.p.endWait()
+			w.p.endWait(w.n)
 		} else {
 			err = w.poll(0)
 		}
@@ -316,11 +321,13 @@ func (w *worker) next() bool {
 // when the poller is closed.
 func (w *worker) wait() error {
 	p := w.p
+	now := clock()
+	p.pace += (min(now-p.began, slow)/time.Duration(max(p.found, 1)) - p.pace) / 8
+	p.began = now
 	if len(w.again) > 0 {
 		return w.poll(0)
 	}
-	began := clock()
-	if left := p.blockUntil - began; left > 0 {
+	if left := p.blockUntil - now; left > 0 && p.pace < quick {
 		if looked, err := w.block(left); err != nil || looked && w.n > 0 {
 			return err
 		}
@@ -328,9 +335,8 @@ func (w *worker) wait() error {
 	if err := p.raw.Read(w.look); err != nil {
 		return err
 	}
-	p.blockUntil = 0
-	if now := clock(); now-began < quick {
-		p.blockUntil = now + block
+	if p.pace < quick {
+		p.blockUntil = clock() + block
 	}
 	return w.err
 }

@@ -373,16 +373,25 @@ func TestThreadIsHeldWhileBusyOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	client, server := pair(t)
-	r := &reflector{t: t, c: p.Detach(server, nil), done: make(chan struct{})}
-	if err := r.c.Watch(r); err != nil {
-		t.Fatal(err)
+	var clients [16]net.Conn // many events at a time, so that the pace is quick on a slow machine as well
+	var reflectors [len(clients)]*reflector
+	for i := range clients {
+		client, server := pair(t)
+		r := &reflector{t: t, c: p.Detach(server, nil), done: make(chan struct{})}
+		if err := r.c.Watch(r); err != nil {
+			t.Fatal(err)
+		}
+		clients[i], reflectors[i] = client, r
 	}
 	echo := func() {
 		t.Helper()
-		client.Write([]byte("hello"))
-		if _, err := io.ReadFull(client, make([]byte, 5)); err != nil {
-			t.Fatal(err)
+		for _, c := range clients {
+			c.Write([]byte("hello"))
+		}
+		for _, c := range clients {
+			if _, err := io.ReadFull(c, make([]byte, 5)); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	for range 3 {
@@ -398,8 +407,10 @@ func TestThreadIsHeldWhileBusyOnly(t *testing.T) {
 		}
 		echo()
 	}
-	client.Close()
-	<-r.done
+	for i := range clients {
+		clients[i].Close()
+		<-reflectors[i].done
+	}
 }
 
 // Where there is one processor, no worker keeps it from others.

@@ -48,44 +48,47 @@ const (
 //
 // Goroutines: a WebSocket has one, its reader, or shares that of a poller; a
 // writer exists only while the kernel takes no more bytes. Polling requests bring their own. The heartbeat
-// is the server's timing wheel calling expire. mu guards the block under it; no
+// is the server's timing wheel calling expire. mu guards what is under it; no
 // callback, wait or I/O happens while it is held. Lock order: Session.mu, then
 // the wheel's, or Server.mu.
 type Session struct {
-	srv     *Server            // immutable
-	id      string             // immutable
-	rev     eioparser.Revision // immutable
-	hs      *Handshake         // immutable
-	handler Handler            // set while opening, then immutable
-	wasOpen bool               // the same; the application has taken the session
+	srv *Server // immutable
 
+	// What a broadcast looks at comes first: of thousands of sessions, none is in
+	// the processor's cache.
 	mu         sync.Mutex
 	state      state
 	b64        bool // revision 3: the client takes no binary payloads
 	delivering bool // a handler call is under way, and will make the Closed call if it is owed
 	owesClosed bool
-	posting    bool  // a POST is being read
-	draining   bool  // the probe was answered: polls are released
-	noops      uint8 // polls that were released at once since then
-	awaiting   bool  // revision 4: a ping was sent and not answered
-	extended   bool  // the deadline was extended in this heartbeat cycle
-	corked     bool  // what is queued is to be written together, by uncorkLocked
+	posting    bool               // a POST is being read
+	draining   bool               // the probe was answered: polls are released
+	noops      uint8              // polls that were released at once since then
+	awaiting   bool               // revision 4: a ping was sent and not answered
+	extended   bool               // the deadline was extended in this heartbeat cycle
+	rev        eioparser.Revision // immutable
+	wasOpen    bool               // the application has taken the session; set while opening, then immutable
+	corked     bool               // what is queued is to be written together, by uncorkLocked
+	deflate    atomic.Bool        // the WebSocket takes compressed messages
+	paused     atomic.Bool        // changed with mu held
 
+	ws       *wsConn    // the transport; nil: polling
 	queue    []*Message // accepted, not yet handed to a transport's write
 	pending  int        // accepted, not yet written: packets
 	queued   int        // the same in bytes
 	accepted uint64     // packets accepted since the beginning
-
-	ws      *wsConn // the transport; nil: polling
-	err     *CloseError
-	paused  atomic.Bool // changed with mu held
-	deflate atomic.Bool // the WebSocket takes compressed messages
 	*moment             // never nil; to be written through momentLocked only
+	err      *CloseError
 
 	timer     wheel.Timer
 	scheduled time.Duration // what timer is set for; the deadlines below may have moved on
 	nextPing  time.Duration // revision 4; 0: none
 	pongBy    time.Duration // the client must have been heard by then; 0: none
+
+	// Not guarded.
+	id      string     // immutable
+	hs      *Handshake // immutable
+	handler Handler    // set while opening, then immutable
 }
 
 // A moment is the part of a session that is there while it polls, upgrades or

@@ -49,19 +49,12 @@ func closeCode(err *CloseError) (code int, reason string) {
 // by flushLocked when nothing can be written without waiting, which ends when
 // all is written or the connection fails. Whoever reads is the one to close.
 //
-// The fields of the first block belong to the reader, of which there is one at
-// a time; those of the second are guarded by the session's mu. Whoever sets
+// The fields of the first block are guarded by the session's mu; those of the
+// second belong to the reader, of which there is one at a time. Whoever sets
 // flushing is the only one to write.
 type wsConn struct {
 	s    *Session
 	conn rawconn.Conn
-
-	parser   websocket.Parser
-	rest     *[]byte // polled: read, and not handled because the session was paused
-	deflate  bool    // permessage-deflate was negotiated; immutable
-	b64      bool    // the client takes no binary messages; immutable
-	attached bool    // it is the session's transport, no longer a probe
-	discard  bool    // what comes is of no interest any more
 
 	reading  bool      // polled: somebody reads
 	more     bool      // polled: there was another event meanwhile
@@ -72,8 +65,15 @@ type wsConn struct {
 	room     bool      // polled: it became writable since the write under way began
 	ending   bool      // the session has no use for it: say goodbye, then wait for the client's
 	gone     bool      // the reader has ended: close when nothing is being written
+	deflate  bool      // permessage-deflate was negotiated; immutable
+	b64      bool      // the client takes no binary messages; immutable
+	attached bool      // it is the session's transport, no longer a probe; belongs to the reader
+	discard  bool      // what comes is of no interest any more; belongs to the reader
 	out      *outbound // being written, or what is left of it while stalled; nil: nothing
 	aside    *aside    // nil: not needed
+
+	parser websocket.Parser
+	rest   *[]byte // polled: read, and not handled because the session was paused
 
 	next, prev *wsConn // the server's list; guarded by Server.mu
 }

@@ -37,19 +37,20 @@ type Socket struct {
 	// work. mu guards the block under it and nothing is called while it is held
 	// but Mailbox.Put. state is changed with mu held and read without.
 
-	member member      // what the adapter knows
-	id     string      // immutable once middleware runs
-	ns     *Namespace  // immutable
-	conn   *conn       // immutable
-	auth   *event.Args // immutable; nil: none was sent
-	state  atomic.Uint32
-
+	// What a broadcast looks at stands together: of thousands of sockets, none is
+	// in the processor's cache.
+	member      member                 // what the adapter knows
+	ns          *Namespace             // immutable
+	conn        *conn                  // immutable
+	routes      atomic.Pointer[routes] // nil until a handler is added
+	state       atomic.Uint32
 	recoverable bool // immutable; its session is kept when the connection is lost
 	recovered   bool // immutable once middleware runs
 
-	box    mailbox.Mailbox
-	ctx    atomic.Pointer[socketContext] // nil until somebody asks
-	routes atomic.Pointer[routes]        // nil until a handler is added
+	id   string      // immutable once middleware runs
+	auth *event.Args // immutable; nil: none was sent
+	box  mailbox.Mailbox
+	ctx  atomic.Pointer[socketContext] // nil until somebody asks
 
 	mu    sync.Mutex
 	ended *DisconnectError // set with the move to gone

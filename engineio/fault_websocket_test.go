@@ -1,11 +1,14 @@
 package engineio
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -400,5 +403,34 @@ func TestFault_W10_PacketsOutOfPlace(t *testing.T) {
 			}
 			b.unharmed()
 		})
+	}
+}
+
+// A client that says goodbye and does not wait for the answer has left in order,
+// although the answer cannot be written.
+func TestGoodbyeThatIsNotAwaited(t *testing.T) {
+	r := newServer(t, Options{}, nil)
+	path := filepath.Join(t.TempDir(), "socket")
+	l, err := net.Listen("unix", path) // a write fails as soon as the peer has closed
+	if err != nil {
+		t.Fatal(err)
+	}
+	hs := &http.Server{Handler: r.srv}
+	done := make(chan struct{})
+	go func() { hs.Serve(l); close(done) }() // ends with the test
+	defer func() { r.srv.Close(); hs.Close(); <-done }()
+	r.base = "http://server"
+	r.dial = func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "unix", path) }
+	for range 20 {
+		w, rec := r.websocket("4")
+		rec.Pause() // the frame is read when the client is gone
+		if _, err := io.WriteString(w.nc, frame(0x88, "\x03\xe8")); err != nil {
+			t.Fatal(err)
+		}
+		w.nc.Close()
+		rec.Resume()
+		if err := <-rec.closed; err.Reason != ReasonTransportClose || err.Err != nil {
+			t.Fatalf("closed with %v", err)
+		}
 	}
 }

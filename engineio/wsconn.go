@@ -64,6 +64,7 @@ type wsConn struct {
 	stalled  bool      // it is the poller, or the writer goroutine, which may wait
 	room     bool      // polled: it became writable since the write under way began
 	ending   bool      // the session has no use for it: say goodbye, then wait for the client's
+	left     bool      // the client has said goodbye, and need not wait for ours
 	gone     bool      // the reader has ended: close when nothing is being written
 	deflate  bool      // permessage-deflate was negotiated; immutable
 	b64      bool      // the client takes no binary messages; immutable
@@ -478,6 +479,9 @@ func isConnError(err error) bool {
 
 // closedByPeer answers the client's close frame with the same code.
 func (c *wsConn) closedByPeer(code int) {
+	c.s.mu.Lock()
+	c.left = true
+	c.s.mu.Unlock()
 	c.close(code, "") // before fail, which would close with another code
 	c.fail(ReasonTransportClose, nil)
 }
@@ -768,9 +772,12 @@ func (c *wsConn) brokenLocked(err error) {
 	if a := c.aside; a != nil {
 		a.control, a.pong = nil, nil
 	}
-	gone := c.gone
+	gone, reason := c.gone, ReasonTransportError
+	if c.left {
+		reason, err = ReasonTransportClose, nil
+	}
 	c.s.mu.Unlock()
-	c.fail(ReasonTransportError, err) // before the reader sees the end, and takes it for the client's
+	c.fail(reason, err) // before the reader sees the end, and takes it for the client's
 	if gone {
 		c.conn.Close() // the reader left that to whoever was writing
 		return

@@ -4,8 +4,8 @@
 //
 // With -duties it does, around the same matching of strings, what a server of
 // the protocol owes to its clients at least: a body is bounded in size and time,
-// an answer in time, the answers have the headers that the protocol has, and an
-// event has a goroutine of its own, since its handler may wait. What that costs
+// an answer in time, the answers have the headers that the protocol has, and
+// events have a goroutine of their own, since a handler may wait. What that costs
 // is no floor, but what is left of it.
 package main
 
@@ -129,9 +129,11 @@ func (p *poll) postWithDuties(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	for packet := range bytes.SplitSeq(body, []byte{0x1e}) {
-		go p.s.Message(false, packet) // ends with the event
-	}
+	go func() { // ends with the events; in order, and one goroutine for most
+		for packet := range bytes.SplitSeq(body, []byte{0x1e}) {
+			p.s.Message(false, packet)
+		}
+	}()
 	h := w.Header()
 	h.Set("Content-Type", "text/html")
 	h.Set("Content-Length", "2")

@@ -82,7 +82,9 @@ const (
 	// one it would not pay: Go's monitor is busy while a thread is away.
 	quick = 500 * time.Microsecond
 	// block is how long, in all, a worker waits so until it goes through the gate
-	// again, where the goroutines that want its thread have their turn.
+	// again. There the goroutines that want its thread have their turn, unless
+	// events have come already: then the worker is busy like any goroutine that
+	// computes, and gives way when Go's monitor says so.
 	block = 5 * time.Millisecond
 	// slow is the most that one wait counts for.
 	slow = 10 * time.Millisecond

@@ -499,7 +499,7 @@ func (c *Conn) TryRead() (p []byte, b *Buffer, drained bool, err error) {
 		return p, b, false, nil
 	}
 	b = buffers.Get().(*Buffer)
-	n, err := readFD(uintptr(c.fd), b.mem[:])
+	n, err := readBrief(c.fd, b.mem[:])
 	if n > 0 {
 		return b.mem[:n], b, n < len(b.mem), nil
 	}
@@ -508,6 +508,22 @@ func (c *Conn) TryRead() (p []byte, b *Buffer, drained bool, err error) {
 		err = errEOF
 	}
 	return nil, nil, false, err
+}
+
+// TryWriteOne is TryWrite of one buffer to a detached connection.
+func (c *Conn) TryWriteOne(b []byte) (int, error) {
+	n, err := writeBrief(c.fd, b)
+	if err == syscall.EAGAIN {
+		err = nil
+	}
+	return max(n, 0), err
+}
+
+func (a *attempt) writeDetached(fd int32) (int, error) {
+	if b := a.joined(); b != nil {
+		return writeBrief(fd, b)
+	}
+	return writevFD(uintptr(fd), a.bufs)
 }
 
 // closeFD lets a detached descriptor go.

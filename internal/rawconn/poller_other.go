@@ -44,5 +44,10 @@ func (c *Conn) Watch(Watcher) error { return errors.ErrUnsupported }
 // TryRead is for what Detach returns.
 func (c *Conn) TryRead() ([]byte, *Buffer, bool, error) { return nil, nil, false, syscall.EINVAL }
 
+// TryWriteOne is for what Detach returns.
+func (c *Conn) TryWriteOne([]byte) (int, error) { return 0, syscall.EINVAL }
+
+func (a *attempt) writeDetached(int32) (int, error) { return 0, syscall.EINVAL }
+
 func (c *Conn) closeFD()    {}
 func (c *Conn) shutdownFD() {}

@@ -200,17 +200,25 @@ var attempts = sync.Pool{New: func() any {
 }}
 
 func (a *attempt) write(fd uintptr) (int, error) {
+	if b := a.joined(); b != nil {
+		return writeFD(fd, b)
+	}
+	return writevFD(fd, a.bufs)
+}
+
+// joined returns the buffers as one, or nil if it would be too large.
+func (a *attempt) joined() []byte {
 	if len(a.bufs) == 1 {
-		return writeFD(fd, a.bufs[0])
+		return a.bufs[0]
 	}
 	n := 0
 	for _, b := range a.bufs {
 		if n+len(b) > joinLimit {
-			return writevFD(fd, a.bufs)
+			return nil
 		}
 		n += copy(a.join[n:], b)
 	}
-	return writeFD(fd, a.join[:n])
+	return a.join[:n]
 }
 
 // CanTry reports whether TryWrite can write at all.
@@ -230,7 +238,7 @@ func (c *Conn) TryWrite(bufs [][]byte) (int, error) {
 	a.bufs, a.n, a.err = bufs, 0, nil
 	var err error
 	if c.poller != nil {
-		a.run(uintptr(c.fd))
+		a.n, a.err = a.writeDetached(c.fd)
 	} else {
 		err = c.held.raw.Write(a.run)
 	}
@@ -246,15 +254,6 @@ func (c *Conn) TryWrite(bufs [][]byte) (int, error) {
 		return max(n, 0), werr
 	}
 	return n, nil
-}
-
-// TryWriteOne is TryWrite of one buffer to a detached connection.
-func (c *Conn) TryWriteOne(b []byte) (int, error) {
-	n, err := writeFD(uintptr(c.fd), b)
-	if err == syscall.EAGAIN {
-		err = nil
-	}
-	return max(n, 0), err
 }
 
 // SetWriteDeadline bounds a Write that is under way. A detached connection has

@@ -1,0 +1,43 @@
+//go:build !race
+
+package rawconn
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+// briefly is up to how many bytes a system call on a detached descriptor moves
+// without Go's scheduler hearing of it. The descriptor never makes it wait, and
+// so much is copied within microseconds, in which the scheduler could do nothing
+// better with the processor.
+const briefly = 16 << 10
+
+// readBrief is readFD for a descriptor that never waits.
+func readBrief(fd int32, b []byte) (int, error) {
+	if len(b) > briefly {
+		return readFD(uintptr(fd), b)
+	}
+	return brief(syscall.SYS_READ, fd, b)
+}
+
+// writeBrief is writeFD for a descriptor that never waits.
+func writeBrief(fd int32, b []byte) (int, error) {
+	if len(b) > briefly {
+		return writeFD(uintptr(fd), b)
+	}
+	return brief(syscall.SYS_WRITE, fd, b)
+}
+
+func brief(call uintptr, fd int32, b []byte) (int, error) {
+	for {
+		n, _, e := syscall.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+		switch e {
+		case 0:
+			return int(n), nil
+		case syscall.EINTR:
+			continue
+		}
+		return -1, e
+	}
+}

@@ -159,9 +159,23 @@ func (s *Session) Send(ms ...*Message) error {
 		s.finishLocked(&CloseError{Reason: ReasonSlowConsumer, Err: ErrQueueFull})
 		return ErrQueueFull
 	}
+	s.sendLocked(ms)
+	return nil
+}
+
+// sendLocked takes messages, and writes what can be written. It releases mu.
+func (s *Session) sendLocked(ms []*Message) {
+	c := s.ws
+	if len(ms) == 1 && s.state == open && c != nil && len(s.queue) == 0 && !s.corked && !c.flushing && !c.gone && c.freeLocked() {
+		m := s.acceptLocked(ms[0])
+		c.flushing = true
+		if c.writeOneLocked(m) {
+			c.writeRestLocked()
+		}
+		return
+	}
 	s.enqueueLocked(ms...)
 	s.flushLocked()
-	return nil
 }
 
 // SendVolatile is Send for messages that may be lost: it drops them and
@@ -175,8 +189,7 @@ func (s *Session) SendVolatile(ms ...*Message) bool {
 		s.srv.counters.dropped.Add(uint64(len(ms)))
 		return false
 	}
-	s.enqueueLocked(ms...)
-	s.flushLocked()
+	s.sendLocked(ms)
 	return true
 }
 
@@ -204,21 +217,26 @@ func (s *Session) fullLocked(packets, n int) bool {
 }
 
 func (s *Session) enqueueLocked(ms ...*Message) {
-	deflate := s.ws != nil && s.ws.deflate
 	if s.queue == nil {
 		s.queue = make([]*Message, 0, idleCap)
 	}
 	for _, m := range ms {
-		if deflate {
-			if z := m.deflated.Load(); z != nil && !(m.binary && s.rev == eioparser.V3) {
-				m = z
-			}
-		}
-		s.queue = append(s.queue, m)
-		s.queued += m.Len()
+		s.queue = append(s.queue, s.acceptLocked(m))
 	}
-	s.pending += len(ms)
-	s.accepted += uint64(len(ms))
+}
+
+// acceptLocked takes a message into the account, and returns the form it is to
+// be written in.
+func (s *Session) acceptLocked(m *Message) *Message {
+	if s.ws != nil && s.ws.deflate {
+		if z := m.deflated.Load(); z != nil && !(m.binary && s.rev == eioparser.V3) {
+			m = z
+		}
+	}
+	s.queued += m.Len()
+	s.pending++
+	s.accepted++
+	return m
 }
 
 // deflateAll makes compressed forms, if they are wanted, before the lock is

@@ -537,45 +537,27 @@ func (c *wsConn) flushLocked() {
 		return
 	}
 	c.flushing = true
-	if !c.writeOnlyLocked() {
-		return
-	}
-	for c.loadLocked() {
-		if !c.conn.CanTry() {
-			c.startWriterLocked()
-			return
-		}
-		vec := vectors.Get().(*[batch][]byte)
-		bufs, want := c.vectorLocked(vec)
-		c.room = false
-		s.mu.Unlock()
-		n, err := c.conn.TryWrite(bufs)
-		clear(bufs)
-		vectors.Put(vec)
-		s.mu.Lock()
-		c.advanceLocked(n)
-		if err != nil {
-			c.brokenLocked(err)
-			return
-		}
-		if n < want && !c.room { // the poller tells of room once, and may have done so
-			c.startWriterLocked()
+	if len(s.queue) == 1 && s.ws == c && c.freeLocked() {
+		m := s.queue[0]
+		s.queue[0] = nil
+		s.queue = s.queue[:0]
+		if !c.writeOneLocked(m) {
 			return
 		}
 	}
-	c.idleLocked()
+	c.writeRestLocked()
 }
 
-// writeOnlyLocked writes the message that waits, if it is the only one, as most
-// are. It reports whether the flush goes on; if not, it releases mu.
-func (c *wsConn) writeOnlyLocked() bool {
+// freeLocked reports whether a message of the session can be written at once:
+// nothing goes before it, and nothing about the write can wait.
+func (c *wsConn) freeLocked() bool {
+	return !c.ending && c.out == nil && c.aside == nil && c.conn.Polled()
+}
+
+// writeOneLocked writes a message, as most are alone. Whoever calls it has set
+// flushing. It reports whether the flush goes on; if not, it releases mu.
+func (c *wsConn) writeOneLocked(m *Message) bool {
 	s := c.s
-	if len(s.queue) != 1 || s.ws != c || c.ending || c.out != nil || c.aside != nil || !c.conn.Polled() {
-		return true
-	}
-	m := s.queue[0]
-	s.queue[0] = nil
-	s.queue = s.queue[:0]
 	f := c.frame(m)
 	c.room = false
 	s.mu.Unlock()
@@ -601,6 +583,35 @@ func (c *wsConn) writeOnlyLocked() bool {
 		return true
 	}
 	return false
+}
+
+// writeRestLocked goes on with a flush, and ends it. It releases mu.
+func (c *wsConn) writeRestLocked() {
+	s := c.s
+	for c.loadLocked() {
+		if !c.conn.CanTry() {
+			c.startWriterLocked()
+			return
+		}
+		vec := vectors.Get().(*[batch][]byte)
+		bufs, want := c.vectorLocked(vec)
+		c.room = false
+		s.mu.Unlock()
+		n, err := c.conn.TryWrite(bufs)
+		clear(bufs)
+		vectors.Put(vec)
+		s.mu.Lock()
+		c.advanceLocked(n)
+		if err != nil {
+			c.brokenLocked(err)
+			return
+		}
+		if n < want && !c.room { // the poller tells of room once, and may have done so
+			c.startWriterLocked()
+			return
+		}
+	}
+	c.idleLocked()
 }
 
 func (c *wsConn) startWriterLocked() {

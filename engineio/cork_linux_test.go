@@ -102,7 +102,7 @@ func TestCork(t *testing.T) {
 		},
 		"read meanwhile": func(s *Session, m string) {
 			say(s, m)
-			s.ws.ready(rawconn.Readable, nil) // as by Resume
+			s.ws.Load().ready(rawconn.Readable, nil) // as by Resume
 		},
 		"pause and resume": func(s *Session, m string) {
 			s.Pause()
@@ -119,7 +119,7 @@ func TestCork(t *testing.T) {
 			}})
 			w := r.upgrade("transport=websocket&EIO=4")
 			b := <-sessions
-			if !b.ws.conn.Polled() {
+			if !b.ws.Load().conn.Polled() {
 				return // there is no poller to do the work
 			}
 			for i := 0; b.tasks.Load() < 5; i++ {
@@ -176,7 +176,7 @@ func TestProbeHasNoBatches(t *testing.T) {
 	for range 50 {
 		w.expect("4by polling")
 	}
-	for i := 0; b.tasks.Load() == 0 && b.ws.conn.Polled(); i++ {
+	for i := 0; b.tasks.Load() == 0 && b.ws.Load().conn.Polled(); i++ {
 		m := fmt.Sprint("message ", i)
 		w.text("4" + m)
 		w.expect("4" + m)

@@ -52,7 +52,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q query) {
 		s.mu.Unlock()
 		s.srv.refuse(w, r, unknownSession())
 		return
-	case s.ws != nil:
+	case s.ws.Load() != nil:
 		s.mu.Unlock()
 		s.srv.refuse(w, r, transportMismatch(Polling, WebSocket))
 		return
@@ -106,7 +106,7 @@ func (s *Session) answerPoll(w http.ResponseWriter, r *http.Request, q query) {
 		end = s.poll.end
 	case s.state >= closing:
 		end = closePacket
-	case s.ws != nil: // switched meanwhile: the queue is the WebSocket's
+	case s.ws.Load() != nil: // switched meanwhile: the queue is the WebSocket's
 		s.queue, ms = ms, nil
 	}
 	if s.poll != nil {
@@ -278,7 +278,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request, q query) {
 		s.mu.Unlock()
 		s.srv.refuse(w, r, unknownSession())
 		return
-	case s.ws != nil:
+	case s.ws.Load() != nil:
 		s.mu.Unlock()
 		s.srv.refuse(w, r, transportMismatch(Polling, WebSocket))
 		return

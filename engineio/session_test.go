@@ -331,7 +331,7 @@ func TestWriteTimeoutOfPolledConnections(t *testing.T) {
 	stalled := func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return s.ws.stalled
+		return s.ws.Load().stalled
 	}
 	fill := func() {
 		for ; !stalled(); runtime.Gosched() {
@@ -340,12 +340,12 @@ func TestWriteTimeoutOfPolledConnections(t *testing.T) {
 			}
 		}
 	}
-	if !s.ws.conn.Polled() {
+	if !s.ws.Load().conn.Polled() {
 		return // its writer waits with a deadline of the connection's
 	}
 	fill()
 	s.mu.Lock()
-	c, progress := s.ws, s.ws.aside.progress
+	c, progress := s.ws.Load(), s.ws.Load().aside.progress
 	s.mu.Unlock()
 	ended := func() bool {
 		s.mu.Lock()
@@ -402,5 +402,40 @@ func TestErrors(t *testing.T) {
 				t.Errorf("%v is not %v", tc.err, is)
 			}
 		}
+	}
+}
+
+// SendAll does for each session what Send does, whatever carries it, and goes on
+// after one that has ended.
+func TestSendAll(t *testing.T) {
+	r := newRig(t, Options{})
+	var sessions []*Session
+	var sockets []*wsPeer
+	for range lookAhead + 2 {
+		w, rec := r.websocket("4")
+		sessions, sockets = append(sessions, rec.Session), append(sockets, w)
+	}
+	old, rec := r.websocket("3")
+	sessions, sockets = append(sessions, rec.Session), append(sockets, old)
+	poller := r.polling("4")
+	gone := r.polling("4")
+	gone.rec.Abort(ReasonForcedClose, nil)
+	sessions = append([]*Session{gone.rec.Session, poller.rec.Session}, sessions...)
+
+	SendAll(nil, text("to nobody"))
+	SendAll(sessions)
+	SendAll(sessions, text("one"))
+	SendAll(sessions, text("two"), NewMessage([]byte("three"), true))
+	for i, w := range sockets {
+		third := "bin:three"
+		if w == old {
+			third = "bin:\x04three"
+		}
+		if got := []string{w.read(), w.read(), w.read()}; got[0] != "4one" || got[1] != "4two" || got[2] != third {
+			t.Errorf("WebSocket %d got %q", i, got)
+		}
+	}
+	if got, want := poller.get(), "4one\x1e4two\x1ebdGhyZWU="; got != want {
+		t.Errorf("the poll was answered %q, want %q", got, want)
 	}
 }

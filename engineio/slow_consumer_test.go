@@ -219,7 +219,7 @@ func TestFault_B04_Flood(t *testing.T) {
 	settles(t, "readers that go on", func() int {
 		rec.Session.mu.Lock()
 		defer rec.Session.mu.Unlock()
-		if c := rec.Session.ws; c.parked || !c.conn.Polled() {
+		if c := rec.Session.ws.Load(); c.parked || !c.conn.Polled() {
 			return 0
 		}
 		return 1

@@ -38,7 +38,7 @@ const (
 func (s *Session) startProbe(c *wsConn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != open || s.ws != nil || s.probe != nil {
+	if s.state != open || s.ws.Load() != nil || s.probe != nil {
 		return false
 	}
 	m := s.momentLocked()

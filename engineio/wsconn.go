@@ -126,8 +126,7 @@ func (c *wsConn) releaseOutLocked() {
 
 // bindLocked makes c the session's transport.
 func (c *wsConn) bindLocked() {
-	c.s.ws = c
-	c.s.deflate.Store(c.deflate)
+	c.s.ws.Store(c)
 	c.attached = true
 }
 
@@ -486,11 +485,7 @@ func (c *wsConn) closedByPeer(code int) {
 	c.fail(ReasonTransportClose, nil)
 }
 
-func (c *wsConn) isTransport() bool {
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
-	return c.s.ws == c
-}
+func (c *wsConn) isTransport() bool { return c.s.ws.Load() == c }
 
 // close says goodbye with a code, and gives the client CloseTimeout to answer.
 // A client that does not read is cut off.
@@ -537,7 +532,7 @@ func (c *wsConn) flushLocked() {
 		return
 	}
 	c.flushing = true
-	if len(s.queue) == 1 && s.ws == c && c.freeLocked() {
+	if len(s.queue) == 1 && s.ws.Load() == c && c.freeLocked() {
 		m := s.queue[0]
 		s.queue[0] = nil
 		s.queue = s.queue[:0]
@@ -564,7 +559,7 @@ func (c *wsConn) writeOneLocked(m *Message) bool {
 	n, err := c.conn.TryWriteOne(f)
 	s.mu.Lock()
 	if n == len(f) {
-		if s.ws == c && s.state != closed {
+		if s.ws.Load() == c && s.state != closed {
 			var t tally
 			t.add(m)
 			s.writtenLocked(t)
@@ -672,7 +667,7 @@ func (c *wsConn) loadLocked() bool {
 		return true
 	}
 	s, a := c.s, c.aside
-	queued := s.ws == c && len(s.queue) > 0 && !c.ending
+	queued := s.ws.Load() == c && len(s.queue) > 0 && !c.ending
 	if !queued && (a == nil || a.pong == nil && len(a.control) == 0) {
 		return false
 	}
@@ -746,7 +741,7 @@ func (c *wsConn) advanceLocked(n int) {
 	rest := copy(o.inflight, o.inflight[done:])
 	clear(o.inflight[rest:])
 	o.inflight = o.inflight[:rest]
-	if c.s.ws == c && c.s.state != closed && t.packets > 0 {
+	if c.s.ws.Load() == c && c.s.state != closed && t.packets > 0 {
 		c.s.writtenLocked(t)
 	}
 }
@@ -764,7 +759,7 @@ func (c *wsConn) idleLocked() {
 	case c.gone:
 		s.mu.Unlock()
 		c.conn.Close()
-	case s.ws == c && s.state == closing:
+	case s.ws.Load() == c && s.state == closing:
 		s.finishLocked(s.err)
 	default:
 		s.mu.Unlock()

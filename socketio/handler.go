@@ -173,9 +173,16 @@ func (t *table) wrap(h Handler) Handler {
 type stack [3]*table
 
 func (s *Socket) stack() stack {
-	st := stack{&noRoutes, s.ns.routes.load(), s.ownRoutes().load()}
-	if p := s.ns.parent; p != nil {
-		st[0] = p.routes.load()
+	st := s.ns.stack()
+	st[2] = s.ownRoutes().load()
+	return st
+}
+
+// stack returns the tables that concern all sockets of the namespace.
+func (n *Namespace) stack() stack {
+	st := stack{&noRoutes, n.routes.load(), &noRoutes}
+	if n.parent != nil {
+		st[0] = n.parent.routes.load()
 	}
 	return st
 }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/siogo/sio/engineio"
 	"github.com/siogo/sio/socketio/event"
 	"github.com/siogo/sio/socketio/sioadapter"
 	"github.com/siogo/sio/socketio/sioparser"
@@ -291,25 +292,43 @@ func (n side) Logger() *slog.Logger     { return n.srv.cfg.Logger }
 func (n side) Deliver(p *sioadapter.Packet, f sioadapter.Flags, to []sioadapter.Member) {
 	d := delivery{volatile: f.Volatile}
 	var frames [2]packet // without the offset, and with it
-	for _, m := range to {
-		s := m.(*member).socket
-		out, args := &frames[0], p.Args
-		if p.Offset != "" && s.recoverable {
-			out = &frames[1]
-		}
-		if out.frame == nil {
-			if out == &frames[1] {
-				args = p.ArgsWithOffset()
+	shared := n.stack()
+	watched := shared.watchesOutgoing()
+	var space [2][deliverAtOnce]*engineio.Session
+	sessions := [2][]*engineio.Session{space[0][:0], space[1][:0]}
+	for group := range slices.Chunk(to, deliverAtOnce) {
+		for _, m := range group {
+			s := m.(*member).socket
+			i, args := 0, p.Args
+			if p.Offset != "" && s.recoverable {
+				i = 1
 			}
-			*out = n.srv.frame(sioparser.Header{Type: sioparser.Event, Namespace: n.name}, args)
-			if f.NoCompress {
-				out.plain()
+			if frames[i].frame == nil {
+				if i == 1 {
+					args = p.ArgsWithOffset()
+				}
+				frames[i] = n.srv.frame(sioparser.Header{Type: sioparser.Event, Namespace: n.name}, args)
+				if f.NoCompress {
+					frames[i].plain()
+				}
 			}
+			if s.state.Load() == connected && !d.volatile && !watched && s.ownRoutes() == nil {
+				sessions[i] = append(sessions[i], s.conn.session)
+				continue
+			}
+			_ = s.send(frames[i], d) // a broadcast does not report on single sockets
+			s.sent(p.Args)
 		}
-		_ = s.send(*out, d) // a broadcast does not report on single sockets
-		s.sent(p.Args)
+		for i := range sessions {
+			frames[i].sendAll(sessions[i])
+			sessions[i] = sessions[i][:0]
+		}
 	}
 }
+
+// deliverAtOnce is how many sockets a broadcast looks at before it writes to
+// them.
+const deliverAtOnce = 16
 
 // Ask is Deliver with one acknowledgement id for all.
 func (n side) Ask(p *sioadapter.Packet, f sioadapter.Flags, to []sioadapter.Member, a sioadapter.Answers) (stop func()) {

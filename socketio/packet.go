@@ -78,3 +78,14 @@ func (p packet) send(session *engineio.Session, d delivery) error {
 	}
 	return sendError(session.Send(p.frame))
 }
+
+// sendAll hands the packet to sessions, and does not tell which of them fail.
+func (p packet) sendAll(sessions []*engineio.Session) {
+	switch {
+	case len(sessions) == 0:
+	case p.more != nil:
+		engineio.SendAll(sessions, p.more...)
+	default:
+		engineio.SendAll(sessions, p.frame)
+	}
+}

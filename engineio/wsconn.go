@@ -96,11 +96,15 @@ func (c *wsConn) asideLocked() *aside {
 	return c.aside
 }
 
-// dropAsideLocked lets the aside go if there is nothing in it.
+// dropAsideLocked lets the aside go if there is nothing in it, and with it the
+// room in the queue, which an idle session that was opened does not need again.
 func (c *wsConn) dropAsideLocked() {
 	if a := c.aside; a != nil && len(a.control) == 0 && a.pong == nil && a.cutBy == 0 {
 		c.s.srv.wheel.Stop(&a.timer)
 		c.aside = nil
+		if len(c.s.queue) == 0 {
+			c.s.queue = nil
+		}
 	}
 }
 

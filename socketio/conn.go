@@ -36,11 +36,83 @@ type conn struct {
 	adjuster bool // somebody is telling it
 
 	mu      sync.Mutex
-	full    int32     // mailboxes that are full
-	sockets []*Socket // at most one for each namespace, those that are joining included
-	one     [1]*Socket
+	full    int32       // mailboxes that are full
+	sockets sockets     // at most one for each namespace, those that are joining included
 	left    *[]string   // namespaces that the server left last: the client may not know yet; nil: none
 	timer   *time.Timer // until the first namespace is joined
+}
+
+// sockets are those of one connection. Most have one, for which there is room
+// without a slice.
+type sockets struct {
+	one  *Socket
+	more *[]*Socket // nil: there is no other
+}
+
+// all yields them, in the order in which they came while none has gone.
+func (l *sockets) all(yield func(*Socket) bool) {
+	if l.one != nil && !yield(l.one) || l.more == nil {
+		return
+	}
+	for _, s := range *l.more {
+		if !yield(s) {
+			return
+		}
+	}
+}
+
+func (l *sockets) len() (n int) {
+	if l.one != nil {
+		n++
+	}
+	if l.more != nil {
+		n += len(*l.more)
+	}
+	return n
+}
+
+func (l *sockets) of(namespace string) *Socket {
+	for s := range l.all {
+		if s.ns.name == namespace {
+			return s
+		}
+	}
+	return nil
+}
+
+func (l *sockets) add(s *Socket) {
+	switch {
+	case l.one == nil:
+		l.one = s
+	case l.more == nil:
+		l.more = &[]*Socket{s}
+	default:
+		*l.more = append(*l.more, s)
+	}
+}
+
+// replace puts another socket, or nil, in the place of s, and reports whether s
+// was there.
+func (l *sockets) replace(s, other *Socket) bool {
+	if l.one == s {
+		l.one = other
+		return true
+	}
+	if l.more == nil {
+		return false
+	}
+	i := slices.Index(*l.more, s)
+	switch {
+	case i < 0:
+		return false
+	case other != nil:
+		(*l.more)[i] = other
+	case len(*l.more) == 1:
+		l.more = nil
+	default:
+		*l.more = slices.Delete(*l.more, i, i+1)
+	}
+	return true
 }
 
 // pending is a packet whose attachments are awaited.
@@ -52,7 +124,6 @@ type pending struct {
 // open begins a connection, inside the handshake of its session.
 func (srv *Server) open(session *engineio.Session) engineio.Handler {
 	c := &conn{srv: srv, session: session}
-	c.sockets = c.one[:0]
 	c.timer = time.AfterFunc(srv.cfg.ConnectTimeout, c.connectTimedOut)
 	if c.v2() {
 		// Clients of this generation are in "/" without asking for it. The
@@ -215,8 +286,8 @@ func (c *conn) connect(name string, auth sioparser.Args) {
 		}
 	}
 	c.mu.Lock()
-	joined := slices.ContainsFunc(c.sockets, func(s *Socket) bool { return s.ns.name == name })
-	full := len(c.sockets) >= c.srv.cfg.MaxNamespaces
+	joined := c.sockets.of(name) != nil
+	full := c.sockets.len() >= c.srv.cfg.MaxNamespaces
 	if c.left != nil {
 		*c.left = slices.DeleteFunc(*c.left, func(n string) bool { return n == name })
 	}
@@ -267,7 +338,7 @@ func (c *conn) add(s *Socket) bool {
 	if c.closed {
 		return false
 	}
-	c.sockets = append(c.sockets, s)
+	c.sockets.add(s)
 	return true
 }
 
@@ -276,10 +347,8 @@ func (c *conn) add(s *Socket) bool {
 func (c *conn) find(name string) (s *Socket, left bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, s := range c.sockets {
-		if s.ns.name == name {
-			return s, false
-		}
+	if s := c.sockets.of(name); s != nil {
+		return s, false
 	}
 	return nil, c.left != nil && slices.Contains(*c.left, name)
 }
@@ -289,11 +358,9 @@ func (c *conn) find(name string) (s *Socket, left bool) {
 func (c *conn) remove(s *Socket, serverLeft bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	i := slices.Index(c.sockets, s)
-	if i < 0 {
+	if !c.sockets.replace(s, nil) {
 		return false
 	}
-	c.sockets = slices.Delete(c.sockets, i, i+1)
 	if serverLeft {
 		if c.left == nil {
 			c.left = new([]string)
@@ -311,11 +378,7 @@ func (c *conn) remove(s *Socket, serverLeft bool) bool {
 func (c *conn) replace(s, other *Socket) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	i := slices.Index(c.sockets, s)
-	if i >= 0 {
-		c.sockets[i] = other
-	}
-	return i >= 0
+	return c.sockets.replace(s, other)
 }
 
 // maxLeft is how many namespaces a connection remembers that the server left.
@@ -326,7 +389,7 @@ const maxLeft = 32
 func (c *conn) all() []*Socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Clone(c.sockets)
+	return slices.Collect(c.sockets.all)
 }
 
 // refuse answers a CONNECT packet that does not make a socket.
@@ -367,8 +430,8 @@ func (c *conn) connectError(e *Error) any {
 func (c *conn) Closed(err *engineio.CloseError) {
 	c.mu.Lock()
 	c.closed = true
-	sockets := slices.Clone(c.sockets)
-	c.sockets = nil
+	list := slices.Collect(c.sockets.all)
+	c.sockets = sockets{}
 	if c.timer != nil {
 		c.timer.Stop()
 		c.timer = nil
@@ -376,7 +439,7 @@ func (c *conn) Closed(err *engineio.CloseError) {
 	c.mu.Unlock()
 	c.attachmentsEnd()
 	reason := &DisconnectError{Reason: Reason(err.Reason), Err: err.Err}
-	for _, s := range sockets {
+	for _, s := range list {
 		s.end(reason, dropsEvents(reason.Reason))
 	}
 }

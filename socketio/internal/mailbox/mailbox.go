@@ -66,17 +66,33 @@ type Mailbox struct {
 	group *Group
 	limit int32
 
-	queued  int32 // length of waiting
-	active  int32 // tasks that have started, not ended, and are not outside
-	outside int32 // tasks that run outside of the turn
-	busy    bool  // a task has the turn, or a goroutine is about to give it to one
-	full    bool  // Full was reported and Room is owed
-	closed  bool
+	queued int32 // length of waiting
+	active int32 // tasks that have started, not ended, and are not outside
+	busy   bool  // a task has the turn, or a goroutine is about to give it to one
+	full   bool  // Full was reported and Room is owed
+	closed bool
 
 	mu      sync.Mutex
 	waiting list // tasks that have not started
-	back    list // turns to be given back, before anything that waits
-	last    *Turn
+	detours *detours
+}
+
+// detours is the part of a mailbox that most never need: tasks do not only run
+// one after another. It is made when it is needed, and stays.
+type detours struct {
+	outside int32 // tasks that run outside of the turn
+	back    list  // turns to be given back, before anything that waits
+	last    *Turn // of Close
+}
+
+// noDetours is that of a mailbox which has none. It is never written.
+var noDetours detours
+
+func (m *Mailbox) detoursLocked() *detours {
+	if m.detours == &noDetours {
+		m.detours = new(detours)
+	}
+	return m.detours
 }
 
 // A Turn is the place of one task in its mailbox. The zero value is ready for
@@ -102,7 +118,7 @@ type Turn struct {
 // Init sets what does not change: limit is how many tasks may wait, and how
 // many may run outside of the turn.
 func (m *Mailbox) Init(limit int, o Owner, g *Group) {
-	m.limit, m.owner, m.group = int32(limit), o, g
+	m.limit, m.owner, m.group, m.detours = int32(limit), o, g, &noDetours
 }
 
 // Keep marks the task as one that no policy drops. Call it before Put.
@@ -186,7 +202,7 @@ func (m *Mailbox) Close(last *Turn, task Task, drop bool) bool {
 	}
 	if last != nil {
 		last.box, last.task = m, task
-		m.last = last
+		m.detoursLocked().last = last
 	}
 	m.startLocked()
 	m.mu.Unlock()
@@ -200,7 +216,7 @@ func (m *Mailbox) Close(last *Turn, task Task, drop bool) bool {
 func (m *Mailbox) Idle() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return !m.busy && m.queued == 0 && m.active == 0 && m.outside == 0 && m.last == nil
+	return !m.busy && m.queued == 0 && m.active == 0 && m.detours.outside == 0 && m.detours.last == nil
 }
 
 // startLocked gives a free turn to the first task that waits.
@@ -218,10 +234,10 @@ func (m *Mailbox) startLocked() {
 // readyLocked reports whether a task may start. As many as limit run outside at
 // most, so that a peer cannot multiply handlers that never end.
 func (m *Mailbox) readyLocked() bool {
-	if m.waiting.first == nil {
-		return m.last != nil && m.active == 0
+	if m.waiting.first() == nil {
+		return m.detours.last != nil && m.active == 0
 	}
-	return m.outside < m.limit || m.closed
+	return m.detours.outside < m.limit || m.closed
 }
 
 // run has the turn. It runs tasks until none is left or the turn is gone. With a
@@ -268,14 +284,15 @@ func growStack(i uint8) byte {
 // another goroutine or to nobody.
 func (m *Mailbox) take(r *handoff.Role) *Turn {
 	m.mu.Lock()
-	if m.back.first != nil || !m.readyLocked() || r != nil && (m.waiting.first == nil || !m.waiting.first.brief) {
+	first := m.waiting.first()
+	if m.detours.back.first() != nil || !m.readyLocked() || r != nil && (first == nil || !first.brief) {
 		m.passLocked()
 		m.mu.Unlock()
 		return nil
 	}
 	t := m.waiting.pop()
 	if t == nil {
-		t, m.last = m.last, nil
+		t, m.detours.last = m.detours.last, nil // which is there, or it would not be ready
 	} else {
 		m.queued--
 	}
@@ -296,7 +313,7 @@ func (m *Mailbox) take(r *handoff.Role) *Turn {
 // for what waits, else to nobody.
 func (m *Mailbox) passLocked() {
 	m.busy = false
-	if u := m.back.pop(); u != nil {
+	if u := m.detours.back.pop(); u != nil {
 		m.busy = true
 		close(u.wake)
 		return
@@ -315,7 +332,7 @@ func (t *Turn) finish() bool {
 	}
 	t.done = true
 	if t.outside {
-		m.outside--
+		m.detours.outside--
 	} else {
 		m.active--
 	}
@@ -360,7 +377,7 @@ func (t *Turn) Acquire() {
 		return
 	}
 	t.wake = make(chan struct{})
-	m.back.push(t)
+	m.detoursLocked().back.push(t)
 	m.mu.Unlock()
 	<-t.wake
 	m.mu.Lock()
@@ -381,7 +398,7 @@ func (t *Turn) Detach() {
 	m.mu.Lock()
 	if !t.done && !t.outside {
 		t.outside = true
-		m.outside++
+		m.detoursLocked().outside++
 		m.active--
 		t.dropLocked()
 		m.startLocked()
@@ -402,39 +419,58 @@ func (t *Turn) dropLocked() {
 	}
 }
 
-// list is a queue of turns, linked through Turn.next.
-type list struct{ first, last *Turn }
+// list is a queue of turns, linked through Turn.next: the last one, which leads
+// to the first.
+type list struct{ last *Turn }
+
+func (l *list) first() *Turn {
+	if l.last == nil {
+		return nil
+	}
+	return l.last.next
+}
 
 func (l *list) push(t *Turn) {
 	if l.last == nil {
-		l.first = t
+		t.next = t
 	} else {
-		l.last.next = t
+		t.next, l.last.next = l.last.next, t
 	}
 	l.last = t
 }
 
 func (l *list) pop() *Turn {
-	return l.removeFirst(func(*Turn) bool { return true })
+	if l.last == nil {
+		return nil
+	}
+	return l.removeAfter(l.last)
 }
 
 // removeFirst takes out the first turn that match accepts.
 func (l *list) removeFirst(match func(*Turn) bool) *Turn {
-	var before *Turn
-	for t := l.first; t != nil; before, t = t, t.next {
-		if !match(t) {
-			continue
+	for before := l.last; before != nil; {
+		t := before.next
+		if match(t) {
+			return l.removeAfter(before)
 		}
-		if before == nil {
-			l.first = t.next
-		} else {
-			before.next = t.next
+		if t == l.last {
+			break
 		}
-		if l.last == t {
-			l.last = before
-		}
-		t.next = nil
-		return t
+		before = t
 	}
 	return nil
+}
+
+func (l *list) removeAfter(before *Turn) *Turn {
+	t := before.next
+	if t == before { // alone
+		l.last = nil
+	} else {
+		before.next = t.next
+		if t == l.last {
+			l.last = before
+		}
+	}
+	t.next = nil
+	return t
 }

@@ -454,3 +454,40 @@ func BenchmarkFromIdle(b *testing.B) {
 		<-done
 	}
 }
+
+// The list is a ring: each place in it has its own way out.
+func TestListRemoves(t *testing.T) {
+	for n := range 5 {
+		for gone := range n {
+			var l list
+			turns := make([]Turn, n)
+			for i := range turns {
+				l.push(&turns[i])
+			}
+			if got := l.removeFirst(func(u *Turn) bool { return u == &turns[gone] }); got != &turns[gone] || got.next != nil {
+				t.Fatalf("removed %p of %d, want number %d", got, n, gone)
+			}
+			if got := l.removeFirst(func(u *Turn) bool { return u == &turns[gone] }); got != nil {
+				t.Errorf("number %d of %d was there twice", gone, n)
+			}
+			l.push(&turns[gone]) // at the end
+			for i := range n {
+				var want *Turn
+				switch {
+				case i == n-1:
+					want = &turns[gone]
+				case i < gone:
+					want = &turns[i]
+				default:
+					want = &turns[i+1]
+				}
+				if got := l.pop(); got != want {
+					t.Errorf("without number %d of %d, %p came as number %d, want %p", gone, n, got, i, want)
+				}
+			}
+			if l.first() != nil || l.pop() != nil {
+				t.Errorf("without number %d of %d, something is left", gone, n)
+			}
+		}
+	}
+}

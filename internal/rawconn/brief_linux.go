@@ -41,3 +41,12 @@ func brief(call uintptr, fd int32, b []byte) (int, error) {
 		return -1, e
 	}
 }
+
+// lookBrief is syscall.EpollWait for the events that are there.
+func lookBrief(fd int, events []syscall.EpollEvent) (int, error) {
+	n, _, e := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0, 0)
+	if e != 0 {
+		return -1, e
+	}
+	return int(n), nil
+}

@@ -3,7 +3,6 @@ package rawconn
 import (
 	"net"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -19,22 +18,16 @@ import (
 // is alone: what arrives while it is being woken is handled in one go, which
 // costs less than to wake another for it. One that falls behind calls another.
 //
-// One worker at a time waits, in one of two ways. Usually it waits for the gate,
-// a second epoll instance that holds the first and is watched by Go's own
-// poller, so that no thread is blocked. That takes Go's scheduler some time at
-// each event. So while there are thousands in a second, the worker waits with
-// its thread, in the system call; but not for long, since goroutines that could
-// run on that thread may have to wait for it, and one processor is always left to
-// others.
+// One worker at a time waits, for the epoll instance itself, which Go's own poller
+// watches: so no thread is blocked.
 type Poller struct {
-	fd     int // of the epoll instance
-	gate   *os.File
-	raw    syscall.RawConn // of the gate
+	fd     int      // of the epoll instance
+	file   *os.File // the same, as Go's poller knows it
+	raw    syscall.RawConn
 	closed chan struct{}
 
-	workers  []*worker // immutable
-	mayBlock int32     // how many workers of all pollers may wait with their threads; immutable
-	living   sync.WaitGroup
+	workers []*worker // immutable
+	living  sync.WaitGroup
 
 	idle atomic.Int32 // the length of parked
 
@@ -44,13 +37,6 @@ type Poller struct {
 	free    []int32
 	parked  []*worker // those with nothing to do
 	waiting bool      // one waits for events, or is about to look
-
-	// Of the worker that waits.
-	open       bool          // the gate tells of events
-	began      time.Duration // when it last began to wait
-	found      int           // how many events it got then
-	pace       time.Duration // a moving average of the time from event to event
-	blockUntil time.Duration // until when it may wait with its thread
 }
 
 // A worker handles events of its poller. To do so is a role that changes its
@@ -72,23 +58,8 @@ type worker struct {
 	streak int                   // how much there was to do since there was one thing at most
 }
 
-// blocked is how many workers of all pollers wait with their threads.
-var blocked atomic.Int32
-
-const (
-	// behind is after how many events in a streak a worker calls another.
-	behind = 16
-	// quick is up to which pace events are waited for with the thread. At a slower
-	// one it would not pay: Go's monitor is busy while a thread is away.
-	quick = 500 * time.Microsecond
-	// block is how long, in all, a worker waits so until it goes through the gate
-	// again. There the goroutines that want its thread have their turn, unless
-	// events have come already: then the worker is busy like any goroutine that
-	// computes, and gives way when Go's monitor says so.
-	block = 5 * time.Millisecond
-	// slow is the most that one wait counts for.
-	slow = 10 * time.Millisecond
-)
+// behind is after how many events in a streak a worker calls another.
+const behind = 16
 
 // A Watcher is told when its descriptor may have become readable or writable,
 // or has ended. Its methods are called by the poller's workers, maybe by several
@@ -140,9 +111,13 @@ func NewPoller(workers int) (*Poller, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	p := &Poller{fd: fd, closed: make(chan struct{}), mayBlock: int32(runtime.GOMAXPROCS(0) - 1), pace: slow}
-	if err := p.build(); err != nil {
+	if err := syscall.SetNonblock(fd, true); err != nil { // or os.File would not have it watched
 		syscall.Close(fd)
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	p := &Poller{fd: fd, file: os.NewFile(uintptr(fd), "epoll"), closed: make(chan struct{})}
+	if p.raw, err = p.file.SyscallConn(); err != nil {
+		p.file.Close()
 		return nil, err
 	}
 	p.living.Add(workers)
@@ -159,40 +134,16 @@ func NewPoller(workers int) (*Poller, error) {
 	return p, nil
 }
 
-// build makes the gate, which is open at first.
-func (p *Poller) build() error {
-	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
-	if err != nil {
-		return os.NewSyscallError("epoll_create1", err)
-	}
-	if err := syscall.SetNonblock(fd, true); err != nil { // or os.File would not poll it
-		syscall.Close(fd)
-		return err
-	}
-	p.gate = os.NewFile(uintptr(fd), "epoll")
-	p.raw, err = p.gate.SyscallConn()
-	if err == nil {
-		e := syscall.EpollEvent{Events: syscall.EPOLLIN}
-		err = os.NewSyscallError("epoll_ctl", syscall.EpollCtl(fd, syscall.EPOLL_CTL_ADD, p.fd, &e))
-	}
-	if err != nil {
-		p.gate.Close()
-		return err
-	}
-	p.open = true
-	return nil
-}
-
 // Close ends the poller. Nothing may be watched any more. It may be called by a
 // task; tasks that go on are not waited for.
 func (p *Poller) Close() {
-	p.gate.Close()
 	close(p.closed)
+	p.file.SetReadDeadline(time.Now()) // wakes the worker that waits
 	for _, w := range p.workers {
 		w.role.HandOff()
 	}
 	p.living.Wait()
-	syscall.Close(p.fd)
+	p.file.Close()
 }
 
 // call wakes a worker that has nothing to do, if there is one.
@@ -240,9 +191,9 @@ func (p *Poller) claimWait() bool {
 	return true
 }
 
-func (p *Poller) endWait(found int) {
+func (p *Poller) endWait() {
 	p.mu.Lock()
-	p.waiting, p.found = false, found
+	p.waiting = false
 	p.mu.Unlock()
 }
 
@@ -291,9 +242,9 @@ func (w *worker) next() bool {
 		waits := w.p.claimWait()
 		if waits {
 			err = w.wait()
-			w.p.endWait(w.n)
+			w.p.endWait()
 		} else {
-			err = w.poll(0)
+			err = w.poll()
 		}
 		if err != nil {
 			return false
@@ -322,42 +273,24 @@ func (w *worker) next() bool {
 // wait waits for events, but not if somebody is to be called again. It fails
 // when the poller is closed.
 func (w *worker) wait() error {
-	p := w.p
-	now := clock()
-	p.pace += (min(now-p.began, slow)/time.Duration(max(p.found, 1)) - p.pace) / 8
-	p.began = now
 	if len(w.again) > 0 {
-		return w.poll(0)
+		return w.poll()
 	}
-	if left := p.blockUntil - now; left > 0 && p.pace < quick {
-		if looked, err := w.block(left); err != nil || looked && w.n > 0 {
-			return err
-		}
-	}
-	if err := p.raw.Read(w.look); err != nil {
+	if err := w.p.raw.Read(w.look); err != nil {
 		return err
-	}
-	if p.pace < quick {
-		p.blockUntil = clock() + block
 	}
 	return w.err
 }
 
-// block waits for events with the thread of the goroutine, unless too many do.
-func (w *worker) block(d time.Duration) (looked bool, err error) {
-	defer blocked.Add(-1)
-	if blocked.Add(1) > w.p.mayBlock {
-		return false, nil
-	}
-	if err := w.p.openGate(false); err != nil {
-		return false, err
-	}
-	return true, w.poll(d)
+// tryPoll looks for events, and reports false to wait for them.
+func (w *worker) tryPoll(uintptr) bool {
+	w.err = w.poll()
+	return w.n > 0 || w.err != nil
 }
 
-// poll looks for events for so long. It fails when the poller is closed.
-func (w *worker) poll(d time.Duration) error {
-	n, err := syscall.EpollWait(w.p.fd, w.events[:], int((d+time.Millisecond-1)/time.Millisecond))
+// poll looks for events. It fails when the poller is closed.
+func (w *worker) poll() error {
+	n, err := lookBrief(w.p.fd, w.events[:])
 	w.n = max(n, 0)
 	if err != nil && err != syscall.EINTR {
 		return os.NewSyscallError("epoll_wait", err)
@@ -369,41 +302,6 @@ func (w *worker) poll(d time.Duration) error {
 		return nil
 	}
 }
-
-// tryPoll looks for events. If there are none, the gate is open, and it reports
-// false to wait for it.
-func (w *worker) tryPoll(uintptr) bool {
-	w.err = w.p.openGate(true)
-	if w.err == nil {
-		w.err = w.poll(0)
-	}
-	return w.n > 0 || w.err != nil
-}
-
-// openGate lets the gate tell of events, or not. The latter is for a worker that
-// waits with its thread: Go's poller would be woken by every event, for nobody.
-func (p *Poller) openGate(open bool) error {
-	if p.open == open {
-		return nil
-	}
-	var e syscall.EpollEvent
-	if open {
-		e.Events = syscall.EPOLLIN
-	}
-	var err error
-	if cerr := p.raw.Control(func(fd uintptr) {
-		err = os.NewSyscallError("epoll_ctl", syscall.EpollCtl(int(fd), syscall.EPOLL_CTL_MOD, p.fd, &e))
-	}); cerr != nil {
-		return cerr
-	}
-	p.open = open
-	return err
-}
-
-// clock is the time since a moment in the past, without the cost of the date.
-func clock() time.Duration { return time.Since(clockStart) }
-
-var clockStart = time.Now()
 
 func (p *Poller) watcher(slot, gen int32) Watcher {
 	p.mu.Lock()

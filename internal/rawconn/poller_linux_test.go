@@ -9,7 +9,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/siogo/sio/internal/handoff"
 	"go.uber.org/goleak"
@@ -362,80 +361,4 @@ func TestWorkerThatFallsBehind(t *testing.T) {
 	<-r.done
 	close(b.release)
 	busy.Close()
-}
-
-// While events come in quick succession a worker waits with its thread. When
-// they do not, none does, and the next event is noticed all the same.
-func TestThreadIsHeldWhileBusyOnly(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
-	p, err := NewPoller(2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
-	var clients [16]net.Conn // many events at a time, so that the pace is quick on a slow machine as well
-	var reflectors [len(clients)]*reflector
-	for i := range clients {
-		client, server := pair(t)
-		r := &reflector{t: t, c: p.Detach(server, nil), done: make(chan struct{})}
-		if err := r.c.Watch(r); err != nil {
-			t.Fatal(err)
-		}
-		clients[i], reflectors[i] = client, r
-	}
-	echo := func() {
-		t.Helper()
-		for _, c := range clients {
-			c.Write([]byte("hello"))
-		}
-		for _, c := range clients {
-			if _, err := io.ReadFull(c, make([]byte, 5)); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	for range 3 {
-		for deadline := time.Now().Add(time.Minute); blocked.Load() == 0; echo() {
-			if time.Now().After(deadline) {
-				t.Fatal("no worker waits with its thread although there are events all the time")
-			}
-		}
-		for deadline := time.Now().Add(time.Minute); blocked.Load() != 0; runtime.Gosched() {
-			if time.Now().After(deadline) {
-				t.Fatal("a worker still waits with its thread although nothing happens")
-			}
-		}
-		echo()
-	}
-	for i := range clients {
-		clients[i].Close()
-		<-reflectors[i].done
-	}
-}
-
-// Where there is one processor, no worker keeps it from others.
-func TestLastProcessorIsLeftToOthers(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	p, err := NewPoller(1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
-	client, server := pair(t)
-	r := &reflector{t: t, c: p.Detach(server, nil), done: make(chan struct{})}
-	if err := r.c.Watch(r); err != nil {
-		t.Fatal(err)
-	}
-	for range 1000 {
-		client.Write([]byte("hello"))
-		if _, err := io.ReadFull(client, make([]byte, 5)); err != nil {
-			t.Fatal(err)
-		}
-		w := p.workers[0]
-		if looked, err := w.block(time.Hour); looked || err != nil {
-			t.Fatalf("a worker waited with the thread of the only processor, error %v", err)
-		}
-	}
-	client.Close()
-	<-r.done
 }

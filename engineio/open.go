@@ -4,11 +4,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/siogo/sio/internal/rawconn"
 	"github.com/siogo/sio/internal/websocket"
@@ -193,19 +191,11 @@ func isKey(s string) bool {
 // hijack takes the connection over from the HTTP server, with what was read of
 // it beyond the request.
 func hijack(w http.ResponseWriter) (nc net.Conn, early []byte, err error) {
-	nc, rw, err := http.NewResponseController(w).Hijack()
+	nc, early, err = take(w)
 	if errors.Is(err, http.ErrNotSupported) {
 		return nil, nil, fmt.Errorf("engineio: the response writer, a %T, hides the connection: mount the server outside of whatever wraps it (http.TimeoutHandler does)", hider(w))
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	nc.SetDeadline(time.Time{}) // the HTTP server's deadlines were for the request
-	if n := rw.Reader.Buffered(); n > 0 {
-		early = make([]byte, n)
-		io.ReadFull(rw.Reader, early) // cannot fail: the bytes are there
-	}
-	return nc, early, nil
+	return nc, early, err
 }
 
 // hider returns the writer that has neither Hijack nor Unwrap.

@@ -84,7 +84,11 @@ func newEchoRig(t *testing.T, o Options) *rig { return overTCP(t, o, echo) }
 
 func overTCP(t *testing.T, o Options, echo echoFunc) *rig {
 	r := newServer(t, o, echo)
-	hs := httptest.NewServer(r.srv)
+	hs := httptest.NewUnstartedServer(r.srv)
+	if os.Getenv(listenerVariable) != "" {
+		hs.Listener = r.srv.Listener(hs.Listener)
+	}
+	hs.Start()
 	r.base = hs.URL
 	addr := hs.Listener.Addr().String()
 	r.dial = func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "tcp", addr) }
@@ -114,6 +118,10 @@ func newMemRig(t *testing.T, o Options, configure ...func(*http.Server)) *rig {
 // readerVariable makes all tests run over the readers with a goroutine for each
 // connection, when it is "goroutine".
 const readerVariable = "SIO_READER"
+
+// listenerVariable makes all tests over TCP accept through Server.Listener, when
+// it is set.
+const listenerVariable = "SIO_LISTENER"
 
 func newServer(t *testing.T, o Options, echo echoFunc) *rig {
 	r := &rig{t: t, opened: make(chan *recorder, 1<<14)}

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"reflect"
 	"sync/atomic"
+
+	"github.com/siogo/sio/internal/intercept"
 )
 
 // A session keeps the values of its handshake's context, and not the context:
@@ -34,6 +36,9 @@ func (v *serverValues) Value(key any) any {
 type values struct{ last atomic.Pointer[serverValues] }
 
 func (vs *values) of(ctx context.Context) context.Context {
+	if base := baseOf(ctx); base != nil {
+		return base
+	}
 	if !isBare(ctx) {
 		return context.WithoutCancel(ctx)
 	}
@@ -73,6 +78,21 @@ func isBare(ctx context.Context) bool {
 		ctx, _ = parent.Interface().(context.Context)
 	}
 	return true
+}
+
+// baseOf returns the base of ctx, if nothing was added to the context that a
+// Listener gives to a request: one that ends, upon the base. Like isBare, it
+// looks at types.
+func baseOf(ctx context.Context) *intercept.Base {
+	if reflect.TypeOf(ctx) != bareTypes[0] {
+		return nil
+	}
+	parent := reflect.ValueOf(ctx).Elem().Field(0)
+	if parent.Type() != contextType {
+		return nil
+	}
+	base, _ := parent.Interface().(*intercept.Base)
+	return base
 }
 
 var (

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/siogo/sio/browser"
 	"github.com/siogo/sio/engineio"
+	"github.com/siogo/sio/internal/intercept"
 	"github.com/siogo/sio/socketio/event"
 	"github.com/siogo/sio/socketio/internal/mailbox"
 )
@@ -85,6 +87,15 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	srv.engine.ServeHTTP(w, r)
+}
+
+// Listener returns a listener in front of ln that makes handshakes over
+// WebSocket cheaper: connections that begin with one are answered by ServeHTTP
+// without the HTTP server, which gets all others. It is not for servers whose
+// middleware around this one decides who may connect. See
+// [engineio.Server.Listener].
+func (srv *Server) Listener(ln net.Listener) net.Listener {
+	return intercept.Listen(ln, intercept.Config{Path: srv.engine.Path(), Prefix: srv.cfg.engine.PathPrefix, Handler: srv})
 }
 
 // Of returns the namespace with this name, which it makes if there is none. A

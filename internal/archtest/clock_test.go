@@ -23,6 +23,7 @@ var wallClock = map[string]bool{
 var allowed = map[string]string{
 	"engineio/eioclient/suspension.go":   "compares the two clocks, to notice that the machine has slept",
 	"engineio/handshake.go":              "keeps in eight bytes when a connection began, for who asks",
+	"internal/intercept/response.go":     "writes the Date of an answer",
 	"socketio/func.go":                   "reflect.Type.In",
 	"socketio/handshake.go":              "tells other nodes when a connection began",
 	"socketio/internal/peer/peer.go":     "a deadline that has passed",

@@ -38,7 +38,7 @@ const module = "github.com/siogo/sio"
 // io is not among them: it is the server.
 var autoImports = byName(
 	"bufio", "bytes", "context", "crypto/rand", "embed", "encoding/json", "errors", "expvar", "fmt", "io/fs", "iter", "log", "log/slog",
-	"net/http", "net/netip", "net/url", "os", "os/exec", "os/signal", "slices", "strings", "sync", "sync/atomic", "syscall",
+	"net", "net/http", "net/netip", "net/url", "os", "os/exec", "os/signal", "slices", "strings", "sync", "sync/atomic", "syscall",
 	"testing", "testing/synctest", "time",
 	module+"/engineio", module+"/engineio/eioclient", module+"/socketio", module+"/socketio/sioclient", module+"/socketio/event", module+"/socketio/sioadapter",
 	module+"/socketio/sioparser", module+"/socketio/siotest",

@@ -34,11 +34,20 @@ import (
 
 func main() {
 	port := flag.String("port", envOr("PORT", "3000"), "port on 127.0.0.1")
+	plain := flag.Bool("plain", false, "accept all connections through net/http, without the server's Listener")
 	flag.Parse()
 	var joins longest
-	http.Handle("/socket.io/", newServer(&joins))
+	io := newServer(&joins)
+	http.Handle("/socket.io/", io)
 	http.Handle("/stats", &counters{joins: &joins})
-	log.Fatal(http.ListenAndServe(net.JoinHostPort("127.0.0.1", *port), nil))
+	ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", *port))
+	if err != nil {
+		log.Fatal(err)
+	}
+	if !*plain {
+		ln = io.Listener(ln)
+	}
+	log.Fatal(http.Serve(ln, nil))
 }
 
 func envOr(name, otherwise string) string {

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/siogo/sio/engineio"
@@ -27,6 +28,9 @@ type Server struct {
 	io       *socketio.Server
 	reasons  *reasons
 	parser   sioparser.Parser // nil: JSON
+
+	intercepting bool         // handshakes go through the Listener of io
+	upgrades     atomic.Int64 // requests for a WebSocket that reached net/http
 }
 
 // Start starts a server on 127.0.0.1. files is served under "/". parser nil
@@ -35,6 +39,16 @@ func Start(files fs.FS, parser sioparser.Parser) (*Server, error) {
 	s := &Server{files: files, parser: parser}
 	return s, s.start("127.0.0.1:0")
 }
+
+// StartListener starts a server whose WebSocket handshakes are answered by
+// [socketio.Server.Listener].
+func StartListener(files fs.FS) (*Server, error) {
+	s := &Server{files: files, intercepting: true}
+	return s, s.start("127.0.0.1:0")
+}
+
+// Upgrades returns how many requests for a WebSocket have reached net/http.
+func (s *Server) Upgrades() int { return int(s.upgrades.Load()) }
 
 // URL is where the server listens, without a trailing slash.
 func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
@@ -75,8 +89,17 @@ func (s *Server) start(addr string) (err error) {
 	if s.listener, err = net.Listen("tcp", addr); err != nil {
 		return err
 	}
-	s.http = &http.Server{Handler: mux}
+	ln := s.listener
+	if s.intercepting {
+		ln = s.io.Listener(ln)
+	}
+	s.http = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") != "" {
+			s.upgrades.Add(1)
+		}
+		mux.ServeHTTP(w, r)
+	})}
 	// Started by Start and Restart; ends when Restart or Close closes s.http. Nobody waits for it: it holds nothing.
-	go s.http.Serve(s.listener)
+	go s.http.Serve(ln)
 	return nil
 }

@@ -32,6 +32,33 @@ func TestMsgPack(t *testing.T) {
 	}
 }
 
+// TestListener runs the scenarios with WebSockets that are opened without
+// net/http: what real clients send is an ordinary handshake.
+func TestListener(t *testing.T) {
+	for _, mode := range []string{"websocket", "upgrade"} {
+		run := func(script, client string) {
+			t.Run(script+"/"+client+"/"+mode, func(t *testing.T) {
+				t.Parallel()
+				s, err := StartListener(os.DirFS(scripts))
+				if err != nil {
+					t.Fatal(err)
+				}
+				runSuite(t, s, script, "socketio", client, mode)
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+				// One that a busy machine delays by a second is.
+				if n := s.Upgrades(); n > 5 {
+					t.Errorf("%d handshakes were left to net/http", n)
+				}
+			})
+		}
+		run("run.mjs", "socket.io-client-2")
+		run("run.mjs", "socket.io-client-4")
+		run("browser.mjs", "sio-client-4")
+	}
+}
+
 func startServer(t *testing.T, parser sioparser.Parser) *Server {
 	t.Helper()
 	s, err := Start(os.DirFS(scripts), parser)

@@ -9,15 +9,17 @@ import (
 
 // A kind is one kind of traffic.
 type kind struct {
-	name     string
-	load     string // arguments of loadgen
-	small    string // the same, to see that it works
-	overHTTP bool   // compared with floor-http
-	figures  []figure
+	name    string
+	load    string // arguments of loadgen
+	small   string // the same, to see that it works
+	ours    string // arguments of contract
+	floor   string // what it is compared with, and its arguments
+	figures []figure
 }
 
 // A figure is one result of it. Its goal is a ratio to the floor in the same
-// run, or a number: machines differ, but bytes do not.
+// run, or a number: machines differ, but bytes do not. Some have none: they tell
+// what others are made of.
 type figure struct {
 	title, key, unit string
 	ratio, atMost    float64
@@ -26,35 +28,41 @@ type figure struct {
 // kinds are run in this order. The goals are those that the project set itself
 // when it began, from prototypes and from other servers on one machine.
 var kinds = []kind{
-	{"idle", "-mode idle -n 10000 -settle 4s", "-mode idle -n 200 -settle 50ms", false, []figure{
+	{"idle", "-mode idle -n 10000 -settle 4s", "-mode idle -n 200 -settle 50ms", "", "floor-gobwas", []figure{
 		{"memory of an idle connection", "anon_bytes_per_conn", "B", 0, 2500},
 		{"handshake: WebSocket and CONNECT", "cpu_us_per_handshake", "µs", 1.32, 0},
 	}},
-	{"used", "-mode idle -n 10000 -touch 3 -settle 4s", "-mode idle -n 200 -touch 2 -settle 50ms", false, []figure{
+	{"plain", "-mode idle -n 10000 -settle 4s", "-mode idle -n 200 -settle 50ms", "-plain", "floor-gobwas -http", []figure{
+		{"handshake through net/http; the floor, too", "cpu_us_per_handshake", "µs", 0, 0},
+	}},
+	{"used", "-mode idle -n 10000 -touch 3 -settle 4s", "-mode idle -n 200 -touch 2 -settle 50ms", "", "floor-gobwas", []figure{
 		{"memory of an idle connection that was used", "anon_bytes_per_conn", "B", 0, 3000},
 	}},
-	{"echo", "-mode echo -n 200 -t 3s", "-mode echo -n 20 -warm 100ms -t 300ms", false, []figure{
+	{"echo", "-mode echo -n 200 -t 3s", "-mode echo -n 20 -warm 100ms -t 300ms", "", "floor-gobwas", []figure{
 		{"echo, JSON, one at a time", "cpu_us_per_rt", "µs", 1.11, 0},
 	}},
-	{"pipelined", "-mode echo -n 50 -p 16 -t 3s", "-mode echo -n 10 -p 4 -warm 100ms -t 300ms", false, []figure{
+	{"pipelined", "-mode echo -n 50 -p 16 -t 3s", "-mode echo -n 10 -p 4 -warm 100ms -t 300ms", "", "floor-gobwas", []figure{
 		{"echo, JSON, 16 in flight", "cpu_us_per_rt", "µs", .95, 0},
 	}},
-	{"rate", "-mode echo -n 200 -rate 5000 -t 4s", "-mode echo -n 20 -rate 200 -joins 20 -warm 100ms -t 300ms", false, []figure{
+	{"rate", "-mode echo -n 200 -rate 5000 -t 4s", "-mode echo -n 20 -rate 200 -joins 20 -warm 100ms -t 300ms", "", "floor-gobwas", []figure{
 		{"echo, JSON, 5,000 a second in all", "cpu_us_per_rt", "µs", 1.07, 0},
 	}},
-	{"binary", "-mode echo -n 200 -binary -t 3s", "-mode echo -n 20 -binary -warm 100ms -t 300ms", false, []figure{
+	{"binary", "-mode echo -n 200 -binary -t 3s", "-mode echo -n 20 -binary -warm 100ms -t 300ms", "", "floor-gobwas", []figure{
 		{"echo, 1 KiB binary", "cpu_us_per_rt", "µs", 1.09, 0},
 	}},
-	{"broadcast", "-mode broadcast -n 5000 -m 40 -nap 1ms", "-mode broadcast -n 100 -m 5", false, []figure{
+	{"broadcast", "-mode broadcast -n 5000 -m 40 -nap 1ms", "-mode broadcast -n 100 -m 5", "", "floor-gobwas", []figure{
 		{"broadcast to 5,000, per delivery", "cpu_us_per_delivery", "µs", .96, 0},
 	}},
-	{"rooms", "-mode rooms -n 5000 -m 1000 -rooms 100 -joined 3 -window 4 -nap 1ms", "-mode rooms -n 100 -m 20 -rooms 10", false, []figure{
+	{"rooms", "-mode rooms -n 5000 -m 1000 -rooms 100 -joined 3 -window 4 -nap 1ms", "-mode rooms -n 100 -m 20 -rooms 10", "", "floor-gobwas", []figure{
 		{"100 rooms of 150, per delivery", "cpu_us_per_delivery", "µs", .98, 0},
 	}},
-	{"polling", "-mode polling -n 100 -t 3s", "-mode polling -n 20 -warm 100ms -t 300ms", true, []figure{
+	{"polling", "-mode polling -n 100 -t 3s", "-mode polling -n 20 -warm 100ms -t 300ms", "", "floor-http", []figure{
 		{"long-polling, one POST and one GET", "cpu_us_per_rt", "µs", 1.09, 0},
 	}},
-	{"storm", "-mode storm -n 20000 -settle 1s", "-mode storm -n 200 -conc 20 -settle 50ms", false, []figure{
+	{"duties", "-mode polling -n 100 -t 3s", "-mode polling -n 20 -warm 100ms -t 300ms", "", "floor-http -duties", []figure{
+		{"the same, beside a floor with duties", "cpu_us_per_rt", "µs", 0, 0},
+	}},
+	{"storm", "-mode storm -n 20000 -settle 1s", "-mode storm -n 200 -conc 20 -settle 50ms", "", "floor-gobwas", []figure{
 		{"connect, one event, leave", "cpu_us_per_cycle", "µs", 1.30, 0},
 	}},
 }
@@ -106,11 +114,8 @@ func isKind(name string) bool {
 }
 
 func (s *suite) servers(k kind) []server {
-	all := []server{s.sio(), s.floor()}
-	if k.overHTTP {
-		all[1] = s.floorHTTP()
-	}
-	if s.node != "" {
+	all := []server{s.server("sio", "contract "+k.ours), s.server("floor", k.floor)}
+	if s.node != "" && k.ours == "" {
 		all = append(all, s.nodejs())
 	}
 	return all
@@ -145,6 +150,9 @@ func (s *suite) caseTable(runs map[string][]figures) *table {
 
 // goal is what was to be reached, and whether it was.
 func (f figure) goal(ours, floor sample) string {
+	if f.ratio == 0 && f.atMost == 0 {
+		return "–"
+	}
 	text, reached := "ratio "+short(f.ratio), ours.median() <= f.ratio*floor.median()
 	if f.atMost > 0 {
 		text, reached = short(f.atMost)+" "+f.unit, ours.median() <= f.atMost

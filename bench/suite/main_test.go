@@ -27,7 +27,7 @@ func TestShort(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string][]string{
-		"cases": {"memory of an idle connection", "handshake", "16 in flight", "1 KiB binary", "per delivery", "long-polling", "leave"},
+		"cases": {"memory of an idle connection", "handshake", "through net/http", "16 in flight", "1 KiB binary", "per delivery", "long-polling", "with duties", "leave"},
 		"scale": {"over WebSocket", "over long-polling", "upgraded", "Rooms", "Namespaces"},
 		"tail":  {"Echo and joins", "A room of 5,000", "longest call of Socket.Join"},
 		"churn": {"came and went", "goroutines"},

@@ -41,11 +41,16 @@ type server struct {
 	argv []string
 }
 
-func (s *suite) sio() server   { return server{"sio", []string{s.program("contract")}} }
-func (s *suite) floor() server { return server{"floor", []string{s.program("floor-gobwas")}} }
-func (s *suite) floorHTTP() server {
-	return server{"floor", []string{s.program("floor-http")}}
+// server returns the server that a command line of one of the programs starts.
+func (s *suite) server(name, command string) server {
+	argv := strings.Fields(command)
+	argv[0] = s.program(argv[0])
+	return server{name, argv}
 }
+
+func (s *suite) sio() server       { return s.server("sio", "contract") }
+func (s *suite) floor() server     { return s.server("floor", "floor-gobwas") }
+func (s *suite) floorHTTP() server { return s.server("floor", "floor-http") }
 func (s *suite) nodejs() server {
 	return server{"Node.js", []string{"node", "--expose-gc", s.node + "/server.js"}}
 }

@@ -52,6 +52,7 @@ func TestGoal(t *testing.T) {
 		{relative, 11.1, 10, "ratio 1.10: missed"},
 		{absolute, 2500, 0, "2,500 B: reached"},
 		{absolute, 2501, 9000, "2,500 B: missed"},
+		{figure{unit: "µs"}, 1, 2, "–"},
 	} {
 		if got := c.f.goal(sample{c.ours}, sample{c.floor}); got != c.want {
 			t.Errorf("%v beside %v: %q, want %q", c.ours, c.floor, got, c.want)

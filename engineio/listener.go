@@ -32,7 +32,8 @@ import (
 // that such requests go to the HTTP server. The context of a request has
 // [http.LocalAddrContextKey], but no [http.ServerContextKey], since there is no
 // such server, and ends when the request is answered, not when the client is
-// gone before.
+// gone before. A panic goes to the standard logger, as from an [http.Server]
+// without ErrorLog.
 //
 // Only connections of type [*net.TCPConn] are looked at. Over TLS, a Listener
 // changes nothing.

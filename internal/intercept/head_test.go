@@ -104,7 +104,7 @@ var headCases = []struct {
 // Each request is sent to a server with a Listener and to one without: who
 // answers is as the table says, what the handler sees and the client gets is the
 // same.
-func TestRequestsThatAreTaken(t *testing.T) {
+func TestSec_S62_RequestsThatAreTaken(t *testing.T) {
 	var last atomic.Bool
 	say := func(w http.ResponseWriter, r *http.Request, taken bool) {
 		last.Store(taken)

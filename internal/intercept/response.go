@@ -83,7 +83,7 @@ func sameAddr(a, b net.Addr) bool {
 type Response struct {
 	nc        *net.TCPConn
 	early     []byte // read beyond the request
-	deadlines bool   // the handler has set some
+	deadlines bool   // some are set
 	hijacked  bool
 
 	header  http.Header
@@ -366,6 +366,7 @@ func (w *Response) writer() *bufio.Writer {
 	if w.out == nil {
 		w.out = bufio.NewWriterSize(w.nc, outBuffer)
 		if !w.deadlines {
+			w.deadlines = true
 			w.nc.SetWriteDeadline(time.Now().Add(writeTimeout))
 		}
 	}

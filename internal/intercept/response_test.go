@@ -287,6 +287,28 @@ func TestHijack(t *testing.T) {
 	}
 }
 
+// The deadline of an informational answer is not that of the WebSocket.
+func TestHijackAfterEarlyHints(t *testing.T) {
+	s := serve(t, &Config{Path: "/io/"}, func(w http.ResponseWriter, r *http.Request, taken bool) {
+		w.WriteHeader(103)
+		if !w.(*Response).deadlines {
+			t.Error("the answer may take for ever, or its deadline is forgotten")
+		}
+		nc, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		io.WriteString(nc, "mine")
+		nc.Close()
+	})
+	nc := s.dial()
+	io.WriteString(nc, handshake("/io/"))
+	if got, err := io.ReadAll(nc); err != nil || string(got) != "HTTP/1.1 103 Early Hints\r\n\r\nmine" {
+		t.Errorf("%v, read %q", err, got)
+	}
+}
+
 // What is being answered cannot be taken over.
 func TestHijackTooLate(t *testing.T) {
 	s := serve(t, &Config{Path: "/io/"}, func(w http.ResponseWriter, r *http.Request, taken bool) {

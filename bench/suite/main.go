@@ -39,7 +39,6 @@ type suite struct {
 	only     []string // names of cases; empty is all
 	short    bool
 	markdown bool
-	plain    bool   // accept connections through net/http, without the Listener
 	node     string // folder of the contract on Node, if it is to be measured too
 	bin      string // folder of the programs
 	out      io.Writer
@@ -67,7 +66,6 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	only := flags.String("cases", "", "only these cases, by name, with commas between them")
 	flags.BoolVar(&s.short, "short", false, "small counts: shows that everything works, measures nothing")
 	flags.BoolVar(&s.markdown, "markdown", false, "print tables as Markdown")
-	flags.BoolVar(&s.plain, "plain", false, "accept connections through net/http, without the Listener of the server")
 	flags.StringVar(&s.node, "node", "", "cases: measure the contract in this folder, too, where npm ci has been run")
 	flags.StringVar(&s.bin, "bin", "", "folder of the programs, built before; otherwise they are built now")
 	record := flags.String("record", "", "append the JSON line of every run to this file")

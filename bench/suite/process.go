@@ -48,12 +48,7 @@ func (s *suite) server(name, command string) server {
 	return server{name, argv}
 }
 
-func (s *suite) sio() server {
-	if s.plain {
-		return s.server("sio", "contract -plain")
-	}
-	return s.server("sio", "contract")
-}
+func (s *suite) sio() server       { return s.server("sio", "contract") }
 func (s *suite) floor() server     { return s.server("floor", "floor-gobwas") }
 func (s *suite) floorHTTP() server { return s.server("floor", "floor-http") }
 func (s *suite) nodejs() server {

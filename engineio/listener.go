@@ -43,7 +43,11 @@ import (
 // sessions alone: they end with [Server.Shutdown] or [Server.Close], and
 // handshakes that come after that are refused with 503, here as elsewhere.
 func (srv *Server) Listener(ln net.Listener) net.Listener {
-	return intercept.Listen(ln, intercept.Config{Path: srv.cfg.Path, Prefix: srv.cfg.PathPrefix, Handler: srv})
+	return srv.listener(ln, 0)
+}
+
+func (srv *Server) listener(ln net.Listener, patience time.Duration) net.Listener {
+	return intercept.Listen(ln, intercept.Config{Path: srv.cfg.Path, Prefix: srv.cfg.PathPrefix, Handler: srv, Patience: patience})
 }
 
 // take is the Hijack of any ResponseWriter that has it, or that one with it is

@@ -27,7 +27,7 @@ import (
 func newListenerRig(t *testing.T, o Options) (r *rig, hs *httptest.Server) {
 	r = newServer(t, o, echo)
 	hs = httptest.NewUnstartedServer(r.srv)
-	hs.Listener = r.srv.Listener(hs.Listener)
+	hs.Listener = r.srv.listener(hs.Listener, time.Hour) // however slow the test is
 	hs.Start()
 	r.base = hs.URL
 	addr := hs.Listener.Addr().String()

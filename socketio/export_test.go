@@ -1,6 +1,9 @@
 package socketio
 
-import "time"
+import (
+	"net"
+	"time"
+)
 
 // PendingAcks returns how many acknowledgements are awaited of s.
 func PendingAcks(s *Socket) int {
@@ -24,3 +27,7 @@ const (
 	BriefPace   = briefPace
 	UnknownPace = unknownPace
 )
+
+// PatientListener is Server.Listener for clients that may be slow to send their
+// handshake.
+func PatientListener(srv *Server, ln net.Listener) net.Listener { return srv.listener(ln, time.Hour) }

@@ -25,7 +25,7 @@ func serveTCP(t *testing.T, srv *socketio.Server, listener bool) (addr string, s
 	}
 	addr, served = ln.Addr().String(), new(atomic.Int32)
 	if listener {
-		ln = srv.Listener(ln)
+		ln = socketio.PatientListener(srv, ln)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", srv)

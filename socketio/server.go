@@ -95,7 +95,11 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // middleware around this one decides who may connect. See
 // [engineio.Server.Listener].
 func (srv *Server) Listener(ln net.Listener) net.Listener {
-	return intercept.Listen(ln, intercept.Config{Path: srv.engine.Path(), Prefix: srv.cfg.engine.PathPrefix, Handler: srv})
+	return srv.listener(ln, 0)
+}
+
+func (srv *Server) listener(ln net.Listener, patience time.Duration) net.Listener {
+	return intercept.Listen(ln, intercept.Config{Path: srv.engine.Path(), Prefix: srv.cfg.engine.PathPrefix, Handler: srv, Patience: patience})
 }
 
 // Of returns the namespace with this name, which it makes if there is none. A

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/siogo/sio/internal/memnet"
 )
@@ -113,7 +114,7 @@ func TestSec_S62_RequestsThatAreTaken(t *testing.T) {
 		fmt.Fprint(w, dump(r), host, err, local != nil && strings.HasSuffix(local.String(), "127.0.0.1:"+strconv.Itoa(local.Port)))
 	}
 	plain := serve(t, nil, say)
-	ours := serve(t, &Config{Path: "/socket.io/"}, say)
+	ours := serve(t, &Config{Path: "/socket.io/", Patience: time.Hour}, say)
 	for _, tc := range headCases {
 		last.Store(false)
 		got := ours.ask(tc.wire + ending)

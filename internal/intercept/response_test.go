@@ -138,7 +138,7 @@ func TestAnswersAreThoseOfNetHTTP(t *testing.T) {
 	for _, tc := range handlers {
 		handler := func(w http.ResponseWriter, r *http.Request, taken bool) { tc.handler(w, r) }
 		want := serve(t, nil, handler).ask(handshake("/io/") + ending)
-		got := serve(t, &Config{Path: "/io/"}, handler).ask(handshake("/io/") + ending)
+		got := serve(t, &Config{Path: "/io/", Patience: time.Hour}, handler).ask(handshake("/io/") + ending)
 		if !got.same(want) {
 			t.Errorf("%s: answered\n%q %.200q, by net/http\n%q %.200q", tc.name, got.head, got.framed, want.head, want.framed)
 		}
@@ -153,7 +153,7 @@ func TestAnswersAreThoseOfNetHTTP(t *testing.T) {
 
 // Informational answers come before the answer.
 func TestEarlyHints(t *testing.T) {
-	s := serve(t, &Config{Path: "/io/"}, func(w http.ResponseWriter, r *http.Request, taken bool) {
+	s := serve(t, &Config{Path: "/io/", Patience: time.Hour}, func(w http.ResponseWriter, r *http.Request, taken bool) {
 		w.Header().Set("Link", "</a>")
 		w.WriteHeader(103)
 		w.WriteHeader(400)
@@ -169,7 +169,7 @@ func TestEarlyHints(t *testing.T) {
 // A client that has sent a lot behind its request gets the answer all the same:
 // nothing resets the connection.
 func TestAnswerSurvivesWhatNobodyReads(t *testing.T) {
-	s := serve(t, &Config{Path: "/io/"}, func(w http.ResponseWriter, r *http.Request, taken bool) { http.Error(w, "no", http.StatusForbidden) })
+	s := serve(t, &Config{Path: "/io/", Patience: time.Hour}, func(w http.ResponseWriter, r *http.Request, taken bool) { http.Error(w, "no", http.StatusForbidden) })
 	got := s.ask(handshake("/io/") + strings.Repeat("frames", 5000))
 	if got.status != 403 || got.body != "no\n" {
 		t.Errorf("answered %d %q", got.status, got.body)
@@ -193,7 +193,7 @@ func TestPanic(t *testing.T) {
 			"after a flush": func(w http.ResponseWriter) { io.WriteString(w, "part"); w.(http.Flusher).Flush() },
 		} {
 			logged.Reset()
-			s := serve(t, &Config{Path: "/io/"}, func(w http.ResponseWriter, r *http.Request, taken bool) {
+			s := serve(t, &Config{Path: "/io/", Patience: time.Hour}, func(w http.ResponseWriter, r *http.Request, taken bool) {
 				before(w)
 				panic(tc.what)
 			})
@@ -227,7 +227,7 @@ func TestStatusThatIsNone(t *testing.T) {
 // The context of a request ends when it is answered.
 func TestContext(t *testing.T) {
 	ended := make(chan error, 1)
-	s := serve(t, &Config{Path: "/io/"}, func(w http.ResponseWriter, r *http.Request, taken bool) {
+	s := serve(t, &Config{Path: "/io/", Patience: time.Hour}, func(w http.ResponseWriter, r *http.Request, taken bool) {
 		if r.Context().Value(http.ServerContextKey) != nil {
 			t.Error("there is no server")
 		}
@@ -244,7 +244,7 @@ func TestContext(t *testing.T) {
 func TestHijack(t *testing.T) {
 	logged := capture(t)
 	got := make(chan string, 1)
-	s := serve(t, &Config{Path: "/io/"}, func(w http.ResponseWriter, r *http.Request, taken bool) {
+	s := serve(t, &Config{Path: "/io/", Patience: time.Hour}, func(w http.ResponseWriter, r *http.Request, taken bool) {
 		c := http.NewResponseController(w)
 		c.SetReadDeadline(time.Now().Add(-time.Second)) // is gone afterwards
 		nc, rw, err := c.Hijack()
@@ -289,7 +289,7 @@ func TestHijack(t *testing.T) {
 
 // The deadline of an informational answer is not that of the WebSocket.
 func TestHijackAfterEarlyHints(t *testing.T) {
-	s := serve(t, &Config{Path: "/io/"}, func(w http.ResponseWriter, r *http.Request, taken bool) {
+	s := serve(t, &Config{Path: "/io/", Patience: time.Hour}, func(w http.ResponseWriter, r *http.Request, taken bool) {
 		w.WriteHeader(103)
 		if !w.(*Response).deadlines {
 			t.Error("the answer may take for ever, or its deadline is forgotten")
@@ -311,7 +311,7 @@ func TestHijackAfterEarlyHints(t *testing.T) {
 
 // What is being answered cannot be taken over.
 func TestHijackTooLate(t *testing.T) {
-	s := serve(t, &Config{Path: "/io/"}, func(w http.ResponseWriter, r *http.Request, taken bool) {
+	s := serve(t, &Config{Path: "/io/", Patience: time.Hour}, func(w http.ResponseWriter, r *http.Request, taken bool) {
 		w.WriteHeader(400)
 		if _, _, err := http.NewResponseController(w).Hijack(); err == nil {
 			t.Error("no error")

@@ -25,10 +25,27 @@ type link struct {
 	err    *eioclient.CloseError // why it ended
 
 	// The mutex of the manager guards these.
-	joined     bool            // a namespace was joined over it
-	inRoot     bool            // a server of the generation 2.x has put the client into "/"
-	unanswered map[string]bool // namespaces that the server was asked for and has not answered
+	joined     bool           // a namespace was joined over it
+	inRoot     bool           // a server of the generation 2.x has put the client into "/"
+	unanswered map[string]ask // namespaces that the server was asked for and has not answered
 	left       map[string]time.Time
+}
+
+// An ask is one CONNECT packet.
+type ask struct {
+	s     *Socket
+	round uint // of the socket
+}
+
+// answeredLocked notes that the server has answered for a namespace, and reports
+// whether it was asked. The answer is stale if that was before the socket was
+// disconnected, which is to be connected again now: it is about what the socket
+// was then, its session and Auth.
+func (l *link) answeredLocked(namespace string) (asked, stale bool) {
+	a, asked := l.unanswered[namespace]
+	delete(l.unanswered, namespace)
+	s := l.socketLocked(namespace)
+	return asked, asked && s != nil && s.phase == joining && (a.s != s || a.round != s.round)
 }
 
 func newLink(m *manager, c *eioclient.Conn) *link {
@@ -37,7 +54,7 @@ func newLink(m *manager, c *eioclient.Conn) *link {
 		conn:       c,
 		decoder:    m.cfg.Parser.NewDecoder(&m.cfg.limits),
 		closed:     make(chan struct{}),
-		unanswered: make(map[string]bool),
+		unanswered: make(map[string]ask),
 		left:       make(map[string]time.Time),
 	}
 }
@@ -144,10 +161,12 @@ func (l *link) connect(p *sioparser.Packet) {
 	l.m.mu.Lock()
 	defer l.m.mu.Unlock()
 	l.inRoot = l.inRoot || v2 && name == "/"
-	asked := l.unanswered[name]
-	delete(l.unanswered, name)
+	asked, stale := l.answeredLocked(name)
 	s := l.socketLocked(name)
 	switch {
+	case stale:
+		l.leaveLocked(name)
+		s.joinAgainLocked(l)
 	case s != nil && s.phase == joining && welcome.SID == "":
 		s.endLocked(&ConnectError{Namespace: name, Message: "the server answered without an id for the socket: it seems to be of the generation 2.x, see Options.V2"})
 	case s != nil && s.phase == joining:
@@ -198,8 +217,11 @@ func (l *link) connectError(p *sioparser.Packet) {
 	refusal := newConnectError(name, p.Args)
 	l.m.mu.Lock()
 	defer l.m.mu.Unlock()
-	delete(l.unanswered, name)
-	if s := l.socketLocked(name); s != nil && s.phase == joining {
+	_, stale := l.answeredLocked(name)
+	switch s := l.socketLocked(name); {
+	case stale:
+		s.joinAgainLocked(l)
+	case s != nil && s.phase == joining:
 		s.endLocked(refusal)
 	}
 }

@@ -4,6 +4,7 @@ package sioclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -372,4 +373,56 @@ func recoveryUnderFire(t *testing.T, name string, lose func(*tracked), patience 
 			Figure: fmt.Sprintf("%s of %s", c(recovered), c(lost)), Wanted: "all", Met: recovered == lost && lost > 0,
 		})
 	})
+}
+
+// A client that leaves while it is about to be recovered has left: when it
+// connects again it is somebody new, for both sides, and gets nothing that was
+// for who it was.
+func TestLeftWhileBeingRecovered(t *testing.T) {
+	for _, refuses := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			io := newServer(recovering())
+			r := newRig(t, io)
+			var gate chan struct{} // nil: open
+			io.Use(func(_ context.Context, s *socketio.Socket) error {
+				if gate != nil && s.Recovered() {
+					<-gate
+					if refuses {
+						return errors.New("no")
+					}
+				}
+				return nil
+			})
+			c := r.client("/", nil)
+			var l listener
+			l.hear(c)
+			if err := c.Connect(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			id := c.ID()
+			gate = make(chan struct{})
+			r.lose(c)
+			time.Sleep(10 * time.Second) // it asks, and waits for the middleware
+			number.Emit(io, 1)
+			c.Disconnect()
+			done := make(chan error)
+			go func() { done <- c.Connect(t.Context()) }()
+			synctest.Wait()
+			close(gate)
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+			number.Emit(io, 2)
+			synctest.Wait()
+			if c.Recovered() || c.ID() == id {
+				t.Errorf("recovered %v, id %q, was %q", c.Recovered(), c.ID(), id)
+			}
+			if got := l.numbers(); !slices.Equal(got, []int{2}) {
+				t.Errorf("got %v", got)
+			}
+			if n := len(slices.Collect(io.LocalSockets())); n != 1 {
+				t.Errorf("the server has %d sockets of one client", n)
+			}
+		})
+	}
 }

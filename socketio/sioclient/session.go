@@ -124,7 +124,7 @@ func (s *Socket) askLocked(auth any) error {
 	if err != nil {
 		return fmt.Errorf("sioclient: Options.Auth must return what encodes as a JSON object: %w", err)
 	}
-	l.unanswered[s.namespace] = true
+	l.unanswered[s.namespace] = ask{s, s.round}
 	s.expectLocked()
 	_ = l.conn.Send(eioclient.Message{Data: frame, Binary: s.m.cfg.Parser.Binary()}) // a connection that has ended will be noticed
 	return nil

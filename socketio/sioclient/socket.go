@@ -323,7 +323,7 @@ func (s *Socket) joinLocked(l *link) {
 		s.connectedLocked(l.conn.ID(), "", "")
 	case m.cfg.V2 && s.namespace == "/": // the server does it unasked
 		s.expectLocked()
-	case l.unanswered[s.namespace]: // it was asked before, and has not answered
+	case l.unanswered[s.namespace].s != nil: // for what the socket was before: that has to be answered first
 		s.expectLocked()
 	case s.cfg.auth == nil:
 		_ = s.askLocked(nil) // a connection that has ended will be noticed
@@ -401,6 +401,14 @@ func (s *Socket) authFailedLocked(err error) {
 	d := b.delay(s.failures)
 	s.setLocked(State{Kind: Disconnected, Err: err, Attempt: s.attempt, Retry: d})
 	s.joinLaterLocked(d)
+}
+
+// joinAgainLocked makes a socket that is joining ask anew.
+func (s *Socket) joinAgainLocked(l *link) {
+	s.stopLocked()
+	s.phase, s.link = waiting, nil
+	s.early, s.earlyBytes = nil, 0
+	s.joinLocked(l)
 }
 
 // joinLaterLocked makes a socket that waits join after d, if there is a

@@ -20,7 +20,8 @@ var (
 // Seeds whose worlds have gone wrong once, for as long as what a seed means does
 // not change. What went wrong has a test of its own, too.
 var regressions = []uint64{
-	5, // a client whose probe was swallowed polled without a pause: TestFault_U06_PollsWhileUpgrading
+	5,               // a client whose probe was swallowed polled without a pause: TestFault_U06_PollsWhileUpgrading
+	219530310968776, // a client that left took an answer about who it had been, mostly: TestLeftWhileBeingRecovered
 }
 
 func TestSimulation(t *testing.T) {

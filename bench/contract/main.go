@@ -36,10 +36,10 @@ func main() {
 	port := flag.String("port", envOr("PORT", "3000"), "port on 127.0.0.1")
 	plain := flag.Bool("plain", false, "accept all connections through net/http, without the server's Listener")
 	flag.Parse()
-	var joins longest
-	io := newServer(&joins)
+	var seen tally
+	io := newServer(&seen)
 	http.Handle("/socket.io/", io)
-	http.Handle("/stats", &counters{joins: &joins})
+	http.Handle("/stats", &counters{seen: &seen})
 	ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", *port))
 	if err != nil {
 		log.Fatal(err)
@@ -57,18 +57,18 @@ func envOr(name, otherwise string) string {
 	return otherwise
 }
 
-// newServer returns the contract with default settings. How long its joins took
-// goes to joins.
-func newServer(joins *longest) *socketio.Server {
-	io := socketio.New(nil)
-	contract(io.Namespace, joins)
-	contract(io.OfFunc(func(name string, _ event.Args) bool { return strings.HasPrefix(name, "/n-") }), joins)
+// newServer returns the contract with default settings. What only it can
+// see goes to seen.
+func newServer(seen *tally) *socketio.Server {
+	io := socketio.New(&socketio.Options{Hooks: &socketio.Hooks{Disconnect: seen.disconnected}})
+	contract(io.Namespace, seen)
+	contract(io.OfFunc(func(name string, _ event.Args) bool { return strings.HasPrefix(name, "/n-") }), seen)
 	return io
 }
 
 // contract registers the events of one namespace, or of those that a parent
 // makes.
-func contract(ns *socketio.Namespace, joins *longest) {
+func contract(ns *socketio.Namespace, seen *tally) {
 	ns.On("echo", func(_ context.Context, e *socketio.Event) error {
 		args, err := passOn(e.Arguments())
 		if err != nil {
@@ -90,7 +90,7 @@ func contract(ns *socketio.Namespace, joins *longest) {
 		}
 		start := time.Now()
 		err := e.Socket().Join(rooms...)
-		joins.add(time.Since(start))
+		seen.joins.add(time.Since(start))
 		if err != nil {
 			return err
 		}

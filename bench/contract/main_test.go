@@ -14,7 +14,7 @@ var (
 )
 
 func TestContract(t *testing.T) {
-	srv := siotest.NewServer(t, newServer(new(longest)))
+	srv := siotest.NewServer(t, newServer(new(tally)))
 	a, b, outsider := srv.Dial(t, "/", nil), srv.Dial(t, "/", nil), srv.Dial(t, "/", nil)
 
 	t.Run("echo", func(t *testing.T) {

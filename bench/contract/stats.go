@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/siogo/sio/socketio"
 )
 
 // stats is what the server says of itself, as JSON, under /stats. Durations and
@@ -24,6 +26,7 @@ type stats struct {
 	GCPauseMax  float64 `json:"gc_pause_max_us"`   // of these, rounded up to the end of a bucket
 	SchedP99    float64 `json:"sched_wait_p99_us"` // goroutines that could run and waited for a processor
 	JoinLongest float64 `json:"join_longest_us"`   // one call of Socket.Join
+	Slow        uint64  `json:"slow_consumers"`    // sockets that were closed as such, since the process began
 }
 
 // The names of package runtime/metrics, in the order in which read uses them.
@@ -39,7 +42,7 @@ var metricNames = []string{
 
 // counters serves the stats. Any goroutine may use it.
 type counters struct {
-	joins *longest
+	seen *tally
 
 	mu            sync.Mutex
 	pauses, waits []uint64 // of the histograms, when somebody asked last
@@ -63,7 +66,8 @@ func (c *counters) read() stats {
 		AllocBytes:  samples[2].Value.Uint64(),
 		Allocs:      samples[3].Value.Uint64(),
 		GCCycles:    samples[4].Value.Uint64(),
-		JoinLongest: float64(c.joins.take()) / float64(time.Microsecond),
+		JoinLongest: float64(c.seen.joins.take()) / float64(time.Microsecond),
+		Slow:        c.seen.slow.Load(),
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -75,6 +79,19 @@ func (c *counters) read() stats {
 	s.GCPauseP99, s.GCPauseMax = quantile(pauses, .99), quantile(pauses, 1)
 	s.SchedP99 = quantile(waits, .99)
 	return s
+}
+
+// A tally is what the server notes while it serves. Any goroutine may use it.
+type tally struct {
+	joins longest
+	slow  atomic.Uint64 // sockets closed as slow consumers
+}
+
+// disconnected is a hook.
+func (t *tally) disconnected(_ *socketio.Socket, err *socketio.DisconnectError) {
+	if err.Reason == socketio.ReasonSlowConsumer {
+		t.slow.Add(1)
+	}
 }
 
 // subtract takes earlier counts from the histogram, and returns what they are now.

@@ -9,13 +9,18 @@ import (
 	"runtime/metrics"
 	"testing"
 	"time"
+
+	"github.com/siogo/sio/socketio"
 )
 
 func TestStats(t *testing.T) {
-	var joins longest
-	joins.add(3 * time.Millisecond)
-	joins.add(2 * time.Millisecond)
-	served := &counters{joins: &joins}
+	var seen tally
+	seen.joins.add(3 * time.Millisecond)
+	seen.joins.add(2 * time.Millisecond)
+	for _, reason := range []socketio.Reason{socketio.ReasonSlowConsumer, socketio.ReasonTransportClose, socketio.ReasonSlowConsumer} {
+		seen.disconnected(nil, &socketio.DisconnectError{Reason: reason})
+	}
+	served := &counters{seen: &seen}
 	runtime.GC()
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // none between the two
 	ask := func() (s stats) {
@@ -29,6 +34,9 @@ func TestStats(t *testing.T) {
 	s := ask()
 	if s.JoinLongest != 3000 {
 		t.Errorf("the longest join took %v us, want 3000", s.JoinLongest)
+	}
+	if s.Slow != 2 {
+		t.Errorf("%d slow consumers, want 2", s.Slow)
 	}
 	if s.Goroutines == 0 || s.HeapLive == 0 || s.AllocBytes == 0 || s.Allocs == 0 || s.GCCycles == 0 || s.GCPauses == 0 || s.GCPauseMax < s.GCPauseP99 {
 		t.Errorf("some figures are missing: %+v", s)

@@ -79,9 +79,9 @@ func (b *broadcasting) connectStalled() error {
 	if b.stalledReaders == 0 {
 		return nil
 	}
-	b.l.rcvbuf = 1
+	b.l.rcvbuf, b.l.mss = 1, b.stalledMSS
 	err := b.connect(b.n + b.stalledReaders)
-	b.l.rcvbuf = 0
+	b.l.rcvbuf, b.l.mss = 0, 0
 	return err
 }
 
@@ -221,14 +221,7 @@ func (b *broadcasting) end(r *report, base int64, start usage) error {
 		r.latencies("receiver_", &b.took)
 	}
 	if b.stalledReaders > 0 {
-		hungUp := 0
-		for _, c := range b.clients[b.n:] {
-			if c.hungUp {
-				hungUp++
-			}
-		}
 		r.set("stalled", b.stalledReaders)
-		r.set("stalled_closed", hungUp)
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ type loop struct {
 	nextIP int           // source addresses are taken in turn
 	nap    time.Duration // sleep when nothing is there, instead of waiting in epoll
 	rcvbuf int           // SO_RCVBUF of connections dialled from now on; 0 is the system's
+	mss    int           // the largest segment they take; 0 is the system's
 }
 
 // A sock is one TCP connection. It belongs to its loop's goroutine.
@@ -34,7 +35,6 @@ type sock struct {
 	out     []byte // what the kernel did not take yet
 	ready   bool   // connected
 	stalled bool   // no longer reads
-	hungUp  bool   // the peer has closed, though nobody has read that
 	dead    bool
 }
 
@@ -73,6 +73,9 @@ func (l *loop) dial(o owner) (*sock, error) {
 	unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
 	if l.rcvbuf > 0 {
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, l.rcvbuf)
+	}
+	if l.mss > 0 {
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_MAXSEG, l.mss)
 	}
 	source := unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, byte(1 + l.nextIP)}}
 	l.nextIP = (l.nextIP + 1) % sourceIPs
@@ -142,7 +145,6 @@ func (s *sock) serve(events uint32) {
 		}
 	}
 	const closing = unix.EPOLLHUP | unix.EPOLLERR | unix.EPOLLRDHUP
-	s.hungUp = s.hungUp || events&closing != 0
 	if events&(unix.EPOLLIN|closing) != 0 {
 		s.read(events&closing != 0)
 	}

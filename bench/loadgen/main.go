@@ -31,6 +31,7 @@ type config struct {
 	size                int
 	every               time.Duration
 	stalledReaders      int
+	stalledMSS          int
 	rooms, joined       int
 	spareRooms          int
 	namespaces          int
@@ -69,6 +70,7 @@ func main() {
 	flag.IntVar(&c.size, "size", 76, "broadcast, rooms: length of the text in the argument")
 	flag.DurationVar(&c.every, "every", 0, "broadcast: send one in each such time, instead of a closed loop")
 	flag.IntVar(&c.stalledReaders, "stalled", 0, "broadcast: so many more clients that never read")
+	flag.IntVar(&c.stalledMSS, "stalled-mss", 0, "broadcast: the largest segment these take, in bytes; 0 is what the interface has; the smaller, the less the kernel keeps for them")
 	flag.IntVar(&c.rooms, "rooms", 100, "rooms: number of rooms")
 	flag.IntVar(&c.joined, "joined", 3, "rooms: rooms that each receiver joins")
 	flag.IntVar(&c.spareRooms, "spare-rooms", 0, "scale: rooms besides those that are sent to, with one member each")

@@ -29,7 +29,7 @@ func TestShort(t *testing.T) {
 	for name, want := range map[string][]string{
 		"cases": {"memory of an idle connection", "handshake", "through net/http", "16 in flight", "1 KiB binary", "per delivery", "long-polling", "with duties", "leave"},
 		"scale": {"over WebSocket", "over long-polling", "upgraded", "Rooms", "Namespaces"},
-		"tail":  {"Echo and joins", "A room of 5,000", "longest call of Socket.Join"},
+		"tail":  {"Echo and joins", "A room of 5,000 with 16 KB", "A room of 5,000 with 40 KB", "longest call of Socket.Join"},
 		"churn": {"came and went", "goroutines"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -88,5 +88,33 @@ func TestNothingStaysBehind(t *testing.T) {
 	}
 	if _, err := start(ctx, server{"no server", []string{"true"}}); !errors.Is(err, errEnded) {
 		t.Errorf("a server that ends at once: %v", err)
+	}
+}
+
+// TestStalledThatAreClosed: a run fails when others were closed than those who
+// have overflowed, or not all of them.
+func TestStalledThatAreClosed(t *testing.T) {
+	s := new(suite)
+	overflow, stalled := s.tailLoads().overflow, s.tailLoads().stalled
+	for _, c := range []struct {
+		load                   string
+		before, after, stalled float64
+		want                   string
+	}{
+		{overflow, 0, 50, 50, ""},
+		{overflow, 0, 49, 50, "49 of 50 clients"},
+		{overflow, 0, 0, 50, "0 of 50 clients"},
+		{overflow, 0, 51, 50, "51 clients were closed"},
+		{overflow, 1, 50, 50, "before the measurement"},
+		{stalled, 0, 0, 50, ""},
+		{stalled, 0, 7, 50, ""},
+		{stalled, 0, 51, 50, "51 clients were closed"},
+		{s.tailLoads().readers, 0, 0, 0, ""},
+		{s.tailLoads().readers, 0, 1, 0, "1 clients were closed"},
+	} {
+		err := s.checkClosed(c.load, c.before, c.after, c.stalled)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%v closed before, %v after, of %v: %v, want %q", c.before, c.after, c.stalled, err, c.want)
+		}
 	}
 }

@@ -17,6 +17,11 @@ type tailLoads struct {
 	fan     string // broadcasts at a steady pace, to a room that the probe is not in
 	stalled string // broadcasts to a room, some of whose members do not read
 	readers string // the same broadcasts, without those
+
+	// Broadcasts that are more than the queues of those who do not read may hold,
+	// but not before the measurement begins: until then they are less than the
+	// 1 MiB of MaxQueueBytes.
+	overflow, overflowReaders string
 }
 
 func (s *suite) tailLoads() tailLoads {
@@ -26,6 +31,9 @@ func (s *suite) tailLoads() tailLoads {
 			fan:     "-mode rooms -rooms 1 -joined 1 -n 100 -every 20ms -warm 50ms -t 800ms",
 			stalled: "-mode rooms -rooms 1 -joined 1 -n 99 -stalled 1 -size 16000 -every 20ms -warm 50ms -t 400ms",
 			readers: "-mode rooms -rooms 1 -joined 1 -n 99 -size 16000 -every 20ms -warm 50ms -t 400ms",
+
+			overflow:        "-mode rooms -rooms 1 -joined 1 -n 99 -stalled 2 -stalled-mss 1460 -size 40000 -every 20ms -warm 50ms -t 1s",
+			overflowReaders: "-mode rooms -rooms 1 -joined 1 -n 99 -size 40000 -every 20ms -warm 50ms -t 1s",
 		}
 	}
 	return tailLoads{
@@ -33,6 +41,9 @@ func (s *suite) tailLoads() tailLoads {
 		fan:     "-mode rooms -rooms 1 -joined 1 -n 5000 -every 250ms -t 11s",
 		stalled: "-mode rooms -rooms 1 -joined 1 -n 4950 -stalled 50 -size 16000 -every 300ms -warm 3s -t 20s",
 		readers: "-mode rooms -rooms 1 -joined 1 -n 4950 -size 16000 -every 300ms -warm 3s -t 20s",
+
+		overflow:        "-mode rooms -rooms 1 -joined 1 -n 4950 -stalled 50 -stalled-mss 1460 -size 40000 -every 400ms -warm 2s -t 20s",
+		overflowReaders: "-mode rooms -rooms 1 -joined 1 -n 4950 -size 40000 -every 400ms -warm 2s -t 20s",
 	}
 }
 
@@ -42,9 +53,9 @@ func runTail(ctx context.Context, s *suite) error {
 	cases := []struct {
 		name string
 		run  func(context.Context, *suite) error
-	}{{"broadcast", tailOfBroadcasts}, {"stalled", tailOfStalled}}
+	}{{"broadcast", tailOfBroadcasts}, {"stalled", tailOfStalled}, {"overflow", tailOfOverflow}}
 	for _, name := range s.only {
-		if name != "broadcast" && name != "stalled" {
+		if name != "broadcast" && name != "stalled" && name != "overflow" {
 			return fmt.Errorf("there is no case %q", name)
 		}
 	}
@@ -173,39 +184,42 @@ func (s *suite) probeDuring(ctx context.Context, probed, broadcasting *process) 
 }
 
 func tailOfStalled(ctx context.Context, s *suite) error {
+	l := s.tailLoads()
+	return s.tailWith(ctx, "16 KB messages", l.readers, l.stalled)
+}
+
+// tailOfOverflow is tailOfStalled until all that do not read were closed, as
+// slow consumers, while the others were served.
+func tailOfOverflow(ctx context.Context, s *suite) error {
+	l := s.tailLoads()
+	return s.tailWith(ctx, "40 KB messages, more than is kept for those who do not read", l.overflowReaders, l.overflow)
+}
+
+// tailWith compares what members of a room wait for a message when all read and
+// when one in a hundred does not. That those who read got everything is checked
+// by the load.
+func (s *suite) tailWith(ctx context.Context, what, readers, stalled string) error {
 	var without, with []figures
 	for rep := range s.reps {
 		for _, step := range []struct {
 			name, load string
 			runs       *[]figures
-		}{{"all read", s.tailLoads().readers, &without}, {"1 % stalled", s.tailLoads().stalled, &with}} {
-			p, err := start(ctx, s.sio())
-			if err != nil {
-				return err
-			}
-			l, err := s.begin(ctx, p, step.load)
-			if err == nil {
-				err = l.ready()
-			}
-			var f figures
-			if err == nil {
-				f, err = l.wait()
-			}
-			p.stop()
+		}{{"all read", readers, &without}, {"1 % stalled", stalled, &with}} {
+			f, err := s.stall(ctx, step.load)
 			if err != nil {
 				return fmt.Errorf("%s: %w", step.name, err)
 			}
 			*step.runs = append(*step.runs, f)
-			s.say("%d/%d %-11s receivers p99 %s µs", rep+1, s.reps, step.name, short(f["receiver_p99_us"]))
+			s.say("%d/%d %-11s receivers p99 %s µs, %s closed", rep+1, s.reps, step.name, short(f["receiver_p99_us"]), short(f["slow_consumers"]))
 		}
 	}
 	t := &table{
-		title: fmt.Sprintf("A room of 5,000 with 16 KiB messages, µs until those who read have one: median of %d (smallest–largest)", s.reps),
+		title: fmt.Sprintf("A room of 5,000 with %s, µs until those who read have one: median of %d (smallest–largest)", what, s.reps),
 		head:  []string{"", "4,950 who read", "and 50 who do not"},
 	}
 	for _, row := range [][2]string{
 		{"half", "receiver_p50_us"}, {"99 %", "receiver_p99_us"}, {"99.9 %", "receiver_p999_us"},
-		{"CPU for each delivery", "cpu_us_per_delivery"}, {"closed as slow consumers, of 50", "stalled_closed"},
+		{"CPU for each delivery", "cpu_us_per_delivery"}, {"closed as slow consumers, of 50", "slow_consumers"},
 	} {
 		t.add(row[0], by(without, row[1]).String(), by(with, row[1]).String())
 	}
@@ -217,5 +231,51 @@ func tailOfStalled(ctx context.Context, s *suite) error {
 	}
 	goals.verdict("99 % of the deliveries to those who read: with to without", "at most 2", short(ratio), ratio <= 2)
 	goals.print(s.out, s.markdown)
+	return nil
+}
+
+// stall loads a fresh server, and adds how many clients it has closed as slow
+// consumers to what the load found.
+func (s *suite) stall(ctx context.Context, load string) (figures, error) {
+	p, err := start(ctx, s.sio())
+	if err != nil {
+		return nil, err
+	}
+	defer p.stop()
+	l, err := s.begin(ctx, p, load)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.ready(); err != nil {
+		return nil, err
+	}
+	before, err := p.stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f, err := l.wait()
+	if err != nil {
+		return nil, err
+	}
+	after, err := p.stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f["slow_consumers"] = after["slow_consumers"]
+	return f, s.checkClosed(load, before["slow_consumers"], after["slow_consumers"], f["stalled"])
+}
+
+// checkClosed says whether the right clients were closed as slow consumers:
+// none before the measurement, none that reads, and in the case of overflow all
+// that do not.
+func (s *suite) checkClosed(load string, before, after, stalled float64) error {
+	switch {
+	case before != 0:
+		return fmt.Errorf("%v clients were closed before the measurement began", before)
+	case after > stalled:
+		return fmt.Errorf("%v clients were closed as slow consumers, and %v did not read", after, stalled)
+	case load == s.tailLoads().overflow && after < stalled:
+		return fmt.Errorf("%v of %v clients that did not read were closed as slow consumers, expected all", after, stalled)
+	}
 	return nil
 }

@@ -14,7 +14,8 @@ type Server struct {
 	// URL is where it listens: "http://127.0.0.1:port".
 	URL string
 
-	listener net.Listener
+	// Network connects to it.
+	*Network
 }
 
 // NewServer serves h, a *socketio.Server or a mux with one, until the end of
@@ -26,7 +27,10 @@ func NewServer(t TB, h http.Handler) *Server {
 		t.Fatal("siotest: ", err)
 	}
 	serve(t, h, l)
-	return &Server{URL: "http://" + l.Addr().String(), listener: l}
+	addr := l.Addr().String()
+	return &Server{URL: "http://" + addr, Network: &Network{func(ctx context.Context) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", addr)
+	}}}
 }
 
 // serve runs an HTTP server that ends with the test.
@@ -48,31 +52,16 @@ func serve(t TB, h http.Handler, l net.Listener) {
 	})
 }
 
-// Dial connects a client to a namespace. The test fails if it is refused.
-func (s *Server) Dial(t TB, namespace string, o *Options) *Client {
-	t.Helper()
-	c, err := s.Connect(t.Context(), t, namespace, o)
-	if err != nil {
-		t.Fatal("siotest: ", err)
-	}
-	return c
+// A Network is how a handler is reached: in memory, or over that of a Server.
+type Network struct {
+	dial func(context.Context) (net.Conn, error)
 }
-
-// Connect is Dial for tests of refusals, which are an *event.Error.
-func (s *Server) Connect(ctx context.Context, t TB, namespace string, o *Options) (*Client, error) {
-	return connect(ctx, t, namespace, o, func(ctx context.Context) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "tcp", s.listener.Addr().String())
-	})
-}
-
-// A Network is a handler that is reached in memory.
-type Network struct{ listener *memnet.Listener }
 
 // NewNetwork is NewServer in memory.
 func NewNetwork(t TB, h http.Handler) *Network {
 	l := memnet.Listen()
 	serve(t, h, l)
-	return &Network{l}
+	return &Network{l.Dial}
 }
 
 // Dial connects a client to a namespace. The test fails if it is refused.
@@ -87,13 +76,13 @@ func (n *Network) Dial(t TB, namespace string, o *Options) *Client {
 
 // Connect is Dial for tests of refusals, which are an *event.Error.
 func (n *Network) Connect(ctx context.Context, t TB, namespace string, o *Options) (*Client, error) {
-	return connect(ctx, t, namespace, o, n.listener.Dial)
+	return connect(ctx, t, namespace, o, n.dial)
 }
 
 // DialContext opens a connection for an HTTP client's transport; it ignores
 // where to.
 func (n *Network) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
-	return n.listener.Dial(ctx)
+	return n.dial(ctx)
 }
 
 // Pipe connects a client to a namespace of h, in memory. For several clients of

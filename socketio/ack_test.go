@@ -19,8 +19,14 @@ import (
 // only returns the one socket of the server.
 func only(t *testing.T, io *socketio.Server) *socketio.Socket {
 	t.Helper()
-	synctest.Wait()
-	for s := range io.LocalSockets() {
+	var s *socketio.Socket
+	settled(t, func() bool {
+		for s = range io.LocalSockets() {
+			break
+		}
+		return s != nil
+	})
+	for s = range io.LocalSockets() {
 		return s
 	}
 	t.Fatal("no socket is connected")

@@ -21,6 +21,10 @@ func SetPace(srv *Server, event string, d time.Duration) {
 	srv.Of("/").routes.load().events[event][0].mean.Store(int64(d - unknownPace))
 }
 
+// SetFirstPace makes the handlers of events that are registered from now on look
+// as if their events took d.
+func SetFirstPace(d time.Duration) { firstPace = int64(d - unknownPace) }
+
 // Paces of a handler that the reader of a connection runs, and of one that it
 // does not.
 const (

@@ -109,6 +109,7 @@ func withoutNamed[T comparable](lists map[string][]T, name string, v T) map[stri
 
 func (r *routes) on(name string, fn HandlerFunc, o event.Options) (remove func()) {
 	h := &handler{name: name, fn: fn, options: o}
+	h.mean.Store(firstPace)
 	r.change(func(t *table) { t.events = withNamed(t.events, name, h) })
 	return func() { r.change(func(t *table) { t.events = withoutNamed(t.events, name, h) }) }
 }

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 
 	"github.com/siogo/sio/socketio"
 	"github.com/siogo/sio/socketio/event"
@@ -39,7 +38,14 @@ func TestOnAnyOutgoing(t *testing.T) {
 				}
 				for range io.Each(t.Context(), "ask") {
 				}
-				synctest.Wait()
+				saw := func(n int) func() bool {
+					return func() bool {
+						mu.Lock()
+						defer mu.Unlock()
+						return len(seen) >= n
+					}
+				}
+				settled(t, saw(8))
 				want := []string{"io one[1]", "one[1]", `io two["x"]`, `two["x"]`, "io ask[true]", "ask[true]", "io ask[]", "ask[]"}
 				if !slices.Equal(seen, want) {
 					t.Errorf("saw %q, want %q", seen, want)
@@ -47,7 +53,7 @@ func TestOnAnyOutgoing(t *testing.T) {
 				remove()
 				seen = nil
 				s.Emit("three")
-				synctest.Wait()
+				settled(t, saw(1))
 				if !slices.Equal(seen, []string{"three[]"}) {
 					t.Errorf("saw %q after the removal", seen)
 				}
@@ -71,9 +77,9 @@ func TestArgsAreSentOn(t *testing.T) {
 					return e.Reply(e.Arguments(), []byte{3})
 				})
 				c := n.Dial(t, "/", &siotest.Options{Parser: o.Parser})
-				var got []int
+				lengths := make(chan int, 2)
 				c.On("echo", func(a event.Args) []any {
-					got = append(got, a.Len())
+					lengths <- a.Len()
 					return nil
 				})
 				args, err := c.Call(t.Context(), "echo", []byte{1}, map[string]any{"b": []byte{2}})
@@ -85,8 +91,7 @@ func TestArgsAreSentOn(t *testing.T) {
 				if err := args.Decode(&one, &two, &three); err != nil || args.Len() != 3 || one[0] != 1 || two.B[0] != 2 || three[0] != 3 {
 					t.Errorf("answer %s, %v", args.Raw(), err)
 				}
-				synctest.Wait()
-				if !slices.Equal(got, []int{3, 2}) {
+				if got := []int{take(t, lengths), take(t, lengths)}; !slices.Equal(got, []int{3, 2}) {
 					t.Errorf("events with %v arguments", got)
 				}
 			})

@@ -28,6 +28,9 @@ const (
 	maxPace = 50 * time.Millisecond
 )
 
+// firstPace is the pace of new handlers. Only tests have another one.
+var firstPace int64
+
 // took notes the duration of one event.
 func (p *pace) took(d time.Duration) {
 	old := p.mean.Load()

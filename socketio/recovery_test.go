@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,7 +47,11 @@ func (n *numbers) add(_ context.Context, _ *siotest.Client, i int) error {
 
 func (n *numbers) want(t *testing.T, want ...int) {
 	t.Helper()
-	synctest.Wait()
+	settled(t, func() bool {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return len(n.list) >= len(want)
+	})
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if !slices.Equal(n.list, want) {
@@ -65,11 +70,14 @@ func TestRecoveryWire(t *testing.T) {
 		})
 		w := dialWire(t, n, "4")
 		w.send("40")
-		synctest.Wait()
 		var welcome struct{ SID, PID, Offset string }
-		if err := json.Unmarshal([]byte((<-w.frames)[2:]), &welcome); err != nil || len(welcome.SID) != 20 || len(welcome.PID) != 20 || welcome.PID == welcome.SID {
+		if err := json.Unmarshal([]byte(take(t, w.frames)[2:]), &welcome); err != nil || len(welcome.SID) != 20 || len(welcome.PID) != 20 || welcome.PID == welcome.SID {
 			t.Fatalf("welcome %+v, %v", welcome, err)
 		}
+		settled(t, func() bool { // the handler of OnConnect has run
+			s := io.Socket(welcome.SID)
+			return s != nil && slices.Contains(s.Rooms(), "room")
+		})
 		epoch, _, _ := strings.Cut(welcome.Offset, "-")
 		offset := func(i int) string { return fmt.Sprintf("%s-%d", epoch, i) }
 
@@ -84,7 +92,7 @@ func TestRecoveryWire(t *testing.T) {
 		w.expect(`421["ack"]`)
 		w.send(`431[]`)
 		w.conn.Abort()
-		synctest.Wait()
+		settled(t, func() bool { return io.Socket(welcome.SID) == nil })
 		number.Emit(io, 2)
 		io.Volatile().Emit("volatile", 2)
 
@@ -206,17 +214,17 @@ func TestRecoverySkipsMiddleware(t *testing.T) {
 	for _, skip := range []bool{false, true} {
 		o := &socketio.Options{Recovery: &socketio.Recovery{SkipMiddleware: skip}}
 		bubble(t, o, func(t *testing.T, io *socketio.Server, n *siotest.Network) {
-			banned := false
+			var banned atomic.Bool
 			io.Use(func(context.Context, *socketio.Socket) error {
-				if banned {
+				if banned.Load() {
 					return &socketio.Error{Code: "banned", Message: "banned"}
 				}
 				return nil
 			})
 			a := n.Dial(t, "/", nil)
 			a.Abort()
-			synctest.Wait()
-			banned = true
+			settled(t, func() bool { return io.Socket(a.ID()) == nil })
+			banned.Store(true)
 			_, err := n.Connect(t.Context(), t, "/", &siotest.Options{Session: a.Session()})
 			if (err == nil) != skip {
 				t.Errorf("skip %v: %v", skip, err)
@@ -438,7 +446,7 @@ func TestFault_L10_BeforeTheFirstEvent(t *testing.T) {
 	bubble(t, recovering, func(t *testing.T, io *socketio.Server, n *siotest.Network) {
 		a, _ := come(t, n, nil)
 		a.Abort()
-		synctest.Wait()
+		settled(t, func() bool { return io.Socket(a.ID()) == nil })
 		number.Emit(io, 1)
 		b, got := come(t, n, a)
 		if !b.Recovered() {

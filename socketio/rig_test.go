@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/siogo/sio/engineio"
 	"github.com/siogo/sio/socketio"
 	"github.com/siogo/sio/socketio/internal/peer"
 	"github.com/siogo/sio/socketio/sioadapter"
@@ -27,14 +28,34 @@ var quiet = slog.New(slog.DiscardHandler)
 // clusterSize is how many nodes bubble makes. 0: one, and no cluster.
 var clusterSize int
 
+// realNetwork, if it is not nil, has bubble serve real sockets with these
+// options of the transport. Time is real then, too.
+var realNetwork *engineio.Options
+
+// patience is how long tests over real sockets wait for what has to come.
+const patience = time.Minute
+
 // bubble runs a test in virtual time with a server. If it is to be a node of a
 // cluster, the other nodes have no clients.
 func bubble(t *testing.T, o *socketio.Options, f func(t *testing.T, io *socketio.Server, n *siotest.Network)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		if o == nil {
-			o = &socketio.Options{}
+	if o == nil {
+		o = &socketio.Options{}
+	}
+	if realNetwork != nil {
+		own := *o
+		if own.Logger == nil {
+			own.Logger = quiet
 		}
+		if own.PingInterval == 0 && own.Engine.PingInterval == 0 {
+			own.PingInterval = patience + 30*time.Second // no pings between frames, however slow the machine is
+		}
+		own.Engine.GoroutinePerConn = realNetwork.GoroutinePerConn
+		io := socketio.New(&own)
+		f(t, io, siotest.NewServer(t, io).Network)
+		return
+	}
+	synctest.Test(t, func(t *testing.T) {
 		own := *o
 		if own.Logger == nil {
 			own.Logger = quiet
@@ -144,26 +165,71 @@ func (w *wire) send(frames ...string) {
 func (w *wire) expect(frames ...string) {
 	w.t.Helper()
 	for _, want := range frames {
-		synctest.Wait()
-		select {
-		case got, ok := <-w.frames:
-			if !ok {
-				w.t.Fatalf("expected %s, but the connection ended: %v", want, w.end)
-			}
-			want := strings.ReplaceAll(want, "SID", w.sid)
-			if start, any := strings.CutSuffix(want, "*"); got != want && !(any && strings.HasPrefix(got, start)) {
-				w.t.Fatalf("expected %s, got %s", want, got)
-			}
-		default:
-			w.t.Fatalf("expected %s, got nothing", want)
+		got, open := w.next(want)
+		if !open {
+			w.t.Fatalf("expected %s, but the connection ended: %v", want, w.end)
+		}
+		want := strings.ReplaceAll(want, "SID", w.sid)
+		if start, any := strings.CutSuffix(want, "*"); got != want && !(any && strings.HasPrefix(got, start)) {
+			w.t.Fatalf("expected %s, got %s", want, got)
 		}
 	}
 }
 
-// nothing says that no frame has come and the connection is open.
+// next returns the next frame, or that the connection has ended. In virtual time
+// it has to be there as soon as nothing can happen any more.
+func (w *wire) next(want string) (frame string, open bool) {
+	w.t.Helper()
+	if realNetwork != nil {
+		select {
+		case frame, open = <-w.frames:
+		case <-time.After(patience):
+			w.t.Fatalf("expected %s, got nothing in %v", want, patience)
+		}
+		return frame, open
+	}
+	synctest.Wait()
+	select {
+	case frame, open = <-w.frames:
+	default:
+		w.t.Fatalf("expected %s, got nothing", want)
+	}
+	return frame, open
+}
+
+// settled waits until all that is under way has happened. In real time, where
+// nobody can say when that is, it waits until a condition holds.
+func settled(t *testing.T, condition func() bool) {
+	t.Helper()
+	if realNetwork == nil {
+		synctest.Wait()
+		return
+	}
+	for end := time.Now().Add(patience); !condition(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("what has to come did not come in %v", patience)
+		}
+	}
+}
+
+// take returns what comes through a channel.
+func take[T any](t *testing.T, c <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(patience):
+		t.Fatalf("nothing came in %v", patience)
+	}
+	return v
+}
+
+// nothing says that no frame has come and the connection is open. In real time a
+// frame that should not come may be found by the next expect only.
 func (w *wire) nothing() {
 	w.t.Helper()
-	synctest.Wait()
+	if realNetwork == nil {
+		synctest.Wait()
+	}
 	select {
 	case got, ok := <-w.frames:
 		w.t.Fatalf("expected nothing, got %q (connection open: %v)", got, ok)
@@ -174,14 +240,8 @@ func (w *wire) nothing() {
 // closed says that the connection has ended without a further frame.
 func (w *wire) closed() {
 	w.t.Helper()
-	synctest.Wait()
-	select {
-	case got, ok := <-w.frames:
-		if ok {
-			w.t.Fatalf("expected the end of the connection, got %s", got)
-		}
-	default:
-		w.t.Fatal("the connection is open")
+	if got, open := w.next("the end of the connection"); open {
+		w.t.Fatalf("expected the end of the connection, got %s", got)
 	}
 }
 

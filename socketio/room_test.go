@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/siogo/sio/socketio"
@@ -39,7 +38,14 @@ func connectPeople(t *testing.T, io *socketio.Server, n *siotest.Network, names 
 			return nil
 		})
 	}
-	synctest.Wait()
+	settled(t, func() bool {
+		for name := range p.clients {
+			if p.socket(name) == nil {
+				return false
+			}
+		}
+		return true
+	})
 	return p
 }
 
@@ -47,7 +53,21 @@ func (p *people) socket(name string) *socketio.Socket { return p.io.Socket(p.cli
 
 // received says who has got the message s, and forgets all.
 func (p *people) received(s string) string {
-	synctest.Wait()
+	if realNetwork != nil { // messages come in order: who has got the last has got all
+		p.io.Emit("m", "last")
+	}
+	settled(p.t, func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for name := range p.clients {
+			if !slices.Contains(p.got[name], "last") {
+				return false
+			}
+		}
+		return true
+	})
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	var who []string
 	for name, list := range p.got {
 		for _, got := range list {
@@ -207,7 +227,9 @@ func TestSelections(t *testing.T) {
 		}
 		io.To("q").Disconnect()
 		io.To("x").Hangup()
-		synctest.Wait()
+		settled(t, func() bool {
+			return !p.clients["a"].Connected() && !p.clients["b"].Connected() && io.Adapter().Len() == 1
+		})
 		if p.clients["a"].Connected() || p.clients["b"].Connected() || !p.clients["c"].Connected() {
 			t.Error("not those were disconnected")
 		}

@@ -2,11 +2,17 @@ package socketio_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/siogo/sio/engineio"
+	"github.com/siogo/sio/socketio"
 )
 
 // suite are the tests of a single server: all that use bubble.
@@ -109,6 +115,74 @@ func TestSuiteOnClusters(t *testing.T) {
 	clusterSize = 0
 }
 
+// inRealTime are the tests of the suite that need no virtual time: they wait for
+// what a client gets, and neither let time pass nor look at what the server has
+// done as soon as it rests.
+var inRealTime = []string{
+	"TestCallThatCannotBeEncoded",
+	"TestFault_N04_ForeignAcks",
+	"TestFault_P15_BadMessagePack",
+	"TestRemovedHandlers",
+	"TestFault_L03_Violations",
+	"TestOnAnyOutgoing",
+	"TestArgsAreSentOn",
+	"TestRecoveryWire",
+	"TestRecoverySkipsMiddleware",
+	"TestFault_L10_BeforeTheFirstEvent",
+	"TestSelections",
+	"TestDisconnectOneNamespace",
+	"TestFault_N01_NamespacesOfOneConnection",
+	"TestSec_S34_AttachmentsBeforeConnect",
+	"TestFault_P14_LongNames",
+	"TestSec_S11_ReservedNames",
+	"TestSec_S21_SameNameSameVerdict",
+	"TestEmitters",
+	"TestEmittersAreValues",
+	"TestRooms",
+	"TestRoomsInMiddleware",
+	"TestFault_N08_OddRoomNames",
+	"TestHandshake",
+	"TestKeys",
+	"TestFunc",
+	"TestWire",
+	"TestFirstPollOfOldClients",
+	"TestPolling",
+}
+
+// TestSuiteOverTCP: what a server does for connections in memory, it does for
+// real sockets, too, whoever reads them and runs the handlers. (Where there is no
+// poller, connections have goroutines in all forms.)
+func TestSuiteOverTCP(t *testing.T) {
+	forms := []struct {
+		name      string
+		engine    engineio.Options
+		firstPace time.Duration
+	}{
+		{"poller", engineio.Options{}, socketio.UnknownPace},
+		{"poller that runs handlers", engineio.Options{}, 0},
+		{"goroutines", engineio.Options{GoroutinePerConn: true}, socketio.UnknownPace},
+	}
+	defer func() {
+		realNetwork = nil
+		socketio.SetFirstPace(socketio.UnknownPace)
+	}()
+	ran := 0
+	for _, name := range slices.Sorted(maps.Keys(suite)) {
+		t.Run(name, func(t *testing.T) {
+			if !slices.Contains(inRealTime, name) {
+				t.Skip("needs virtual time")
+			}
+			for _, form := range forms {
+				realNetwork = &form.engine
+				socketio.SetFirstPace(form.firstPace)
+				t.Run(form.name, suite[name])
+			}
+			ran++
+		})
+	}
+	t.Logf("%d of %d tests ran, each over %d forms of TCP; the others need virtual time", ran, len(suite), len(forms))
+}
+
 // TestSuiteIsComplete finds the tests that are missing above.
 func TestSuiteIsComplete(t *testing.T) {
 	files, err := filepath.Glob("*_test.go")
@@ -129,6 +203,11 @@ func TestSuiteIsComplete(t *testing.T) {
 			if found++; suite[m[1]] == nil {
 				t.Errorf("%s in %s is not in the suite", m[1], file)
 			}
+		}
+	}
+	for _, name := range inRealTime {
+		if suite[name] == nil {
+			t.Errorf("%s is not in the suite, and is to run in real time", name)
 		}
 	}
 	if found != len(suite) {

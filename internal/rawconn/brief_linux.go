@@ -1,4 +1,4 @@
-//go:build !race
+//go:build !race && !386
 
 package rawconn
 
@@ -18,7 +18,7 @@ func readBrief(fd int32, b []byte) (int, error) {
 	if len(b) > briefly {
 		return readFD(uintptr(fd), b)
 	}
-	return brief(syscall.SYS_READ, fd, b)
+	return brief(syscall.SYS_RECVFROM, fd, b)
 }
 
 // writeBrief is writeFD for a descriptor that never waits.
@@ -26,12 +26,15 @@ func writeBrief(fd int32, b []byte) (int, error) {
 	if len(b) > briefly {
 		return writeFD(uintptr(fd), b)
 	}
-	return brief(syscall.SYS_WRITE, fd, b)
+	return brief(syscall.SYS_SENDTO, fd, b)
 }
 
+// brief receives or sends. These calls are for sockets alone and do less than read
+// and write, and cannot wait whatever the descriptor is set to.
 func brief(call uintptr, fd int32, b []byte) (int, error) {
 	for {
-		n, _, e := syscall.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+		n, _, e := syscall.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
+			syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, 0, 0)
 		switch e {
 		case 0:
 			return int(n), nil

@@ -221,9 +221,12 @@ func TestSelections(t *testing.T) {
 			t.Errorf("selected %v", ids)
 		}
 		io.To("q").Emit("m", "q")
+		if got := p.received("q"); got != "a" {
+			t.Errorf("to the room that was joined: received by %q", got)
+		}
 		io.To("x").Emit("m", "x")
-		if q, x := p.received("q"), p.received("x"); q != "a" || x != "" {
-			t.Errorf("received by %q and %q", q, x)
+		if got := p.received("x"); got != "b" {
+			t.Errorf("to the room that one of two has left: received by %q", got)
 		}
 		io.To("q").Disconnect()
 		io.To("x").Hangup()

@@ -36,9 +36,9 @@ type Role struct {
 	succeed func() // immutable
 
 	// state is even while the holder does what the role is about, odd during a
-	// task. Each change adds one, so that a number stands for one task. Whoever
-	// moves it from odd to even decides who has the role: the holder itself, at
-	// the end of the task, or a successor.
+	// task. Each change adds one, and Stir two, so that a number stands for one
+	// task. Whoever moves it from odd to even decides who has the role: the holder
+	// itself, at the end of the task, or a successor.
 	state atomic.Uint64
 
 	watched atomic.Bool // look will be called again
@@ -74,6 +74,14 @@ func (r *Role) Do(t Task) (still bool) {
 	return r.state.CompareAndSwap(s, s+1)
 }
 
+// Stir is called by the holder when it begins to work after a pause, if what it
+// then does may start other work than tasks. There is a look after Patience, as
+// with tasks. It reports whether looks begin with this one.
+func (r *Role) Stir() (begins bool) {
+	r.state.Add(2)
+	return !r.watched.Load() && r.startWatch()
+}
+
 // HandOff gives the role to a new goroutine, since the task under way is about
 // to wait. Without a task it does nothing. If the role was handed off before,
 // and its new holder does a task, it is handed off again, which costs a little
@@ -94,10 +102,12 @@ func (r *Role) pass(s uint64) {
 // startWatch begins to look at the state from time to time. It goes on while
 // there are tasks, since to start a timer for each would cost more than most
 // tasks do.
-func (r *Role) startWatch() {
-	if r.watched.CompareAndSwap(false, true) {
-		r.watch.Reset(Patience)
+func (r *Role) startWatch() bool {
+	if !r.watched.CompareAndSwap(false, true) {
+		return false
 	}
+	r.watch.Reset(Patience)
+	return true
 }
 
 // look hands the role off if the task that it saw the last time goes on.

@@ -106,6 +106,33 @@ func TestHandOff(t *testing.T) {
 	})
 }
 
+// Looks go on while the role is stirred, and a task after that is found as ever.
+func TestStir(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r Role
+		handedOff := make(chan struct{})
+		r.Init(func() { close(handedOff) })
+		for i := range 10 {
+			if begins := r.Stir(); begins != (i == 0) {
+				t.Errorf("stirred %d times: looks begin: %v", i+1, begins)
+			}
+			time.Sleep(Patience / 2)
+		}
+		time.Sleep(3 * Patience)
+		if !r.Stir() {
+			t.Error("looks went on although nothing happened")
+		}
+		begin := time.Now()
+		if r.Do(taskFunc(func(*Role) { <-handedOff })) {
+			t.Error("a long task kept the role")
+		}
+		if d := time.Since(begin); d < Patience || d > 2*Patience {
+			t.Errorf("the role was handed off after %v", d)
+		}
+		time.Sleep(3 * Patience)
+	})
+}
+
 func TestGoexitPassesTheRoleOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClerk()

@@ -279,8 +279,18 @@ func (w *worker) wait() error {
 	if err := w.p.raw.Read(w.look); err != nil {
 		return err
 	}
+	if w.role.Stir() {
+		wakeMonitor()
+	}
 	return w.err
 }
+
+// wakeMonitor has Go's monitor look at what runs from now on. It sleeps when all
+// goroutines wait, for a minute if no timer comes sooner, and only a system call
+// that the scheduler hears of wakes it: without that, nobody would interrupt a
+// handler that computes, and with one processor all else would wait for its end.
+// The looks of the role keep it from such a sleep while there are events.
+func wakeMonitor() { syscall.Syscall(syscall.SYS_GETPID, 0, 0, 0) }
 
 // tryPoll looks for events, and reports false to wait for them.
 func (w *worker) tryPoll(uintptr) bool {

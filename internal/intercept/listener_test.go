@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -298,7 +299,7 @@ func TestClose(t *testing.T) {
 		}
 	}
 	for name, nc := range map[string]net.Conn{"silent": silent, "queued": queued} {
-		if n, err := nc.Read(make([]byte, 1)); n != 0 || err == nil || errors.Is(err, context.DeadlineExceeded) {
+		if n, err := nc.Read(make([]byte, 1)); n != 0 || err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%s: read %d bytes, %v", name, n, err)
 		}
 	}
@@ -323,7 +324,7 @@ func TestCloseRaces(t *testing.T) {
 					<-closed
 					io.WriteString(nc, "x")
 				}
-				if _, err := io.ReadAll(nc); err != nil && errors.Is(err, context.DeadlineExceeded) {
+				if _, err := io.ReadAll(nc); err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
 					t.Error(err)
 				}
 				nc.Close()

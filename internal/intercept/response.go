@@ -84,6 +84,7 @@ type Response struct {
 	nc        *net.TCPConn
 	early     []byte // read beyond the request
 	deadlines bool   // some are set
+	bounded   bool   // so is that of writing, or the handler wants none
 	hijacked  bool
 
 	header  http.Header
@@ -106,7 +107,7 @@ const (
 
 // Bounds of what a client can make us wait for.
 const (
-	writeTimeout = 20 * time.Second       // to take the answer, unless the handler sets a deadline
+	writeTimeout = 20 * time.Second       // to take the answer, unless the handler sets a deadline for that
 	linger       = 500 * time.Millisecond // to close the connection then
 	lingerBytes  = 64 << 10               // sent by it meanwhile
 )
@@ -148,7 +149,7 @@ func (w *Response) SetReadDeadline(t time.Time) error {
 
 // SetWriteDeadline is for [http.ResponseController].
 func (w *Response) SetWriteDeadline(t time.Time) error {
-	w.deadlines = true
+	w.deadlines, w.bounded = true, true
 	return w.nc.SetWriteDeadline(t)
 }
 
@@ -365,9 +366,8 @@ func hasOption(list, option string) bool {
 func (w *Response) writer() *bufio.Writer {
 	if w.out == nil {
 		w.out = bufio.NewWriterSize(w.nc, outBuffer)
-		if !w.deadlines {
-			w.deadlines = true
-			w.nc.SetWriteDeadline(time.Now().Add(writeTimeout))
+		if !w.bounded {
+			w.SetWriteDeadline(time.Now().Add(writeTimeout))
 		}
 	}
 	return w.out

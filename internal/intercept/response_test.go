@@ -291,7 +291,7 @@ func TestHijack(t *testing.T) {
 func TestHijackAfterEarlyHints(t *testing.T) {
 	s := serve(t, &Config{Path: "/io/", Patience: time.Hour}, func(w http.ResponseWriter, r *http.Request, taken bool) {
 		w.WriteHeader(103)
-		if !w.(*Response).deadlines {
+		if r := w.(*Response); !r.deadlines || !r.bounded {
 			t.Error("the answer may take for ever, or its deadline is forgotten")
 		}
 		nc, _, err := w.(http.Hijacker).Hijack()
@@ -306,6 +306,21 @@ func TestHijackAfterEarlyHints(t *testing.T) {
 	io.WriteString(nc, handshake("/io/"))
 	if got, err := io.ReadAll(nc); err != nil || string(got) != "HTTP/1.1 103 Early Hints\r\n\r\nmine" {
 		t.Errorf("%v, read %q", err, got)
+	}
+}
+
+// A deadline for reading does not mean that the answer may take for ever.
+func TestReadDeadlineDoesNotBoundTheAnswer(t *testing.T) {
+	s := serve(t, &Config{Path: "/io/", Patience: time.Hour}, func(w http.ResponseWriter, r *http.Request, taken bool) {
+		c := http.NewResponseController(w)
+		c.SetReadDeadline(time.Now().Add(patience))
+		c.Flush()
+		if !w.(*Response).bounded {
+			t.Error("the answer has no deadline")
+		}
+	})
+	if got := s.ask(handshake("/io/")); got.status != 200 {
+		t.Errorf("answered %d", got.status)
 	}
 }
 

@@ -35,8 +35,11 @@ import (
 // gone before. A panic goes to the standard logger, as from an [http.Server]
 // without ErrorLog.
 //
-// Only connections of type [*net.TCPConn] are looked at. Over TLS, a Listener
-// changes nothing.
+// Only connections of type [*net.TCPConn] are looked at, so a Listener in front of
+// [tls.NewListener] changes nothing. Do not put TLS in front of a Listener, as
+// [http.ServeTLS] and [http.Server.ServeTLS] do: encrypted connections are served
+// as ever, but a handshake that is not encrypted would be answered, too, and nobody
+// would have asked for a certificate.
 //
 // Accept returns the errors of ln. Close, which [http.Server.Shutdown] calls,
 // closes ln and the connections that nobody has begun to serve. It leaves the

@@ -288,7 +288,8 @@ func TestListenerPanic(t *testing.T) {
 	b.unharmed()
 }
 
-// Over TLS nothing changes, on whichever side of the Listener it is.
+// For encrypted connections nothing changes, on whichever side of the Listener TLS
+// is. Inside, the others are not answered; outside they are, as is documented.
 func TestListenerAndTLS(t *testing.T) {
 	certified := httptest.NewUnstartedServer(nil)
 	certified.StartTLS()
@@ -315,6 +316,17 @@ func TestListenerAndTLS(t *testing.T) {
 		w.expect("4hello")
 		if !rec.Handshake().Secure() {
 			t.Errorf("TLS %s: the handshake does not count as secure", name)
+		}
+		if nc, err := net.Dial("tcp", ln.Addr().String()); err != nil {
+			t.Error(err)
+		} else {
+			io.WriteString(nc, head("GET", websocketQuery)+upgradeHead[len("Host: server\r\n"):]+"\r\n")
+			b := make([]byte, len("HTTP/1.1 101"))
+			io.ReadFull(nc, b)
+			if answered := string(b) == "HTTP/1.1 101"; answered != (name == "outside") {
+				t.Errorf("TLS %s: without TLS, it was answered %q", name, b)
+			}
+			nc.Close()
 		}
 	}
 }

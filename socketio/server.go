@@ -92,7 +92,7 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Listener returns a listener in front of ln that makes handshakes over
 // WebSocket cheaper: connections that begin with one are answered by ServeHTTP
 // without the HTTP server, which gets all others. It is not for servers whose
-// middleware around this one decides who may connect. See
+// middleware around this one decides who may connect, nor for [http.ServeTLS]. See
 // [engineio.Server.Listener].
 func (srv *Server) Listener(ln net.Listener) net.Listener {
 	return srv.listener(ln, 0)
